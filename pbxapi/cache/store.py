@@ -1,0 +1,142 @@
+"""The channels of the PBX as far as we know them, and how far that is.
+
+Promises to readers:
+* `channels` is what one moment looked like; every change replaces whole entries.
+* "Don't know" is never "nothing": before the first list `age_s` is infinite, and while there is no
+  AMI session the last picture stays, its age counted from the last byte that Asterisk sent.
+* One writer: the follower (follow.py) calls `apply`, `begin_list`, `session_lost`; nobody else.
+
+A list does not replace the picture item by item. It is collected beside it, together with the
+events that arrive in between, and takes its place when it is complete: a channel that was hung up
+while the list was under way does not come back, one that was created then is not lost.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+from pbxapi.ami.message import Message
+from pbxapi.cache.channels import REDUCERS, Channel, Fields, Instant, list_item
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How the picture kept from events differed from a list: by number of channels."""
+
+    missing: int = 0
+    surplus: int = 0
+    changed: int = 0
+
+    @property
+    def total(self) -> int:
+        """Number of channels that had to be repaired."""
+        return self.missing + self.surplus + self.changed
+
+
+class ChannelList:
+    """A list of channels being collected; see `ChannelStore.begin_list`."""
+
+    def __init__(self, known: dict[str, Channel], unseen_since: float) -> None:
+        self._known = known
+        self._unseen_since = unseen_since
+        self._gone: set[str] = set()
+        self._at: Instant | None = None
+        self.channels: dict[str, Channel] = {}
+
+    def item(self, fields: Fields, now: Instant) -> None:
+        """Take one item of the list.
+
+        All are of the instant of the first: the ages of channels that began within one second, and
+        so their order, must not depend on when each item was read.
+        """
+        self._at = self._at or now
+        uniqueid = fields.get("Uniqueid", "")
+        old = self.channels.get(uniqueid) or self._known.get(uniqueid)
+        channel = list_item(old, fields, self._at, self._unseen_since)
+        if channel is not None and uniqueid not in self._gone:
+            self.channels[uniqueid] = channel
+
+    def apply(self, event: str, fields: Fields, now: Instant) -> None:
+        """Take an event that arrived among the items."""
+        if event == "Hangup":
+            self._gone.add(fields.get("Uniqueid", ""))
+        _change(self.channels, event, fields, now)
+
+
+@dataclass(slots=True)
+class ChannelStore:
+    """Uniqueid → channel, kept from events and lists.
+
+    Attributes:
+        generation: Grows with every change: what was derived from the channels is still good while
+            it stands.
+        unknown: Number of events about channels that nobody announced; normal after a list.
+    """
+
+    channels: dict[str, Channel] = field(default_factory=dict)
+    generation: int = 0
+    unknown: int = 0
+    _lists: list[ChannelList] = field(default_factory=list)
+    _listed: bool = False
+    _stale_since: float = -math.inf
+
+    def apply(self, message: Message, now: Instant) -> None:
+        """Take one event of the session."""
+        event, fields = message.event, message.fields
+        if _change(self.channels, event, fields, now):
+            self.generation += 1
+        else:
+            self.unknown += 1
+        for collected in self._lists:
+            collected.apply(event, fields, now)
+
+    def begin_list(self) -> ChannelList:
+        """Start to collect a list; to be ended by `replace` or `abandon`."""
+        unseen_since = self._stale_since if math.isfinite(self._stale_since) else -math.inf
+        collected = ChannelList(self.channels, unseen_since)
+        self._lists.append(collected)
+        return collected
+
+    def abandon(self, collected: ChannelList) -> None:
+        """Forget a list that did not become complete."""
+        if collected in self._lists:
+            self._lists.remove(collected)
+
+    def replace(self, collected: ChannelList) -> Difference:
+        """The list is complete: it is the picture now. Tells what it repaired.
+
+        A list whose session was lost before its end changes nothing.
+        """
+        if collected not in self._lists:
+            return Difference()
+        self._lists.remove(collected)
+        before, after = self.channels, collected.channels
+        difference = Difference(
+            missing=len(after.keys() - before.keys()),
+            surplus=len(before.keys() - after.keys()),
+            changed=sum(before[key] != after[key] for key in after.keys() & before.keys()),
+        )
+        self.channels = after
+        self.generation += 1
+        self._listed = True
+        self._stale_since = math.inf
+        return difference
+
+    def session_lost(self, last_received: float) -> None:
+        """Keep what we know, and count its age from this monotonic instant."""
+        self._stale_since = min(self._stale_since, last_received)
+        self._lists.clear()
+
+    def age_s(self, now: float) -> float:
+        """Seconds since the picture was last known to be right: 0 while it follows the events."""
+        return math.inf if not self._listed else max(0.0, now - self._stale_since)
+
+
+def _change(channels: dict[str, Channel], event: str, fields: Fields, now: Instant) -> bool:
+    reducer = REDUCERS.get(event)
+    changes = reducer(channels, fields, now) if reducer is not None else ()
+    for uniqueid, channel in changes:
+        if channel is None:
+            del channels[uniqueid]
+        else:
+            channels[uniqueid] = channel
+    return bool(changes)
