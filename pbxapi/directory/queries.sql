@@ -1,0 +1,109 @@
+-- Every statement that the daemon and `pbxapi user` run, by name.
+--
+-- The relations may be views over tables of another product: results are cast to the types that
+-- the code expects, parameters (never columns, which would lose their index) to the contract's
+-- types, and nothing here leans on constraints, triggers or system columns.
+
+-- name: lines_by_public_num
+-- $1 public number. Rows of a line are one for each of its accounts, or one without any.
+SELECT e.id::bigint, e.dialplan_id::bigint, d.name::text AS dialplan_name, e.internal_num::text,
+       e.public_num::text, e.name::text, e.outroute_id::bigint, e.recording::boolean,
+       l.id::bigint AS account_id, l.sip_username::text, l.technology::text
+FROM pbxapi.extensions e
+JOIN pbxapi.dialplans d ON d.id = e.dialplan_id
+LEFT JOIN pbxapi.extension_line l ON l.extension_id = e.id
+WHERE e.public_num = $1::text
+ORDER BY e.id, l.id;
+
+-- name: lines_by_internal_num
+-- $1 internal number, $2 id of a dial plan or null for all of them.
+SELECT e.id::bigint, e.dialplan_id::bigint, d.name::text AS dialplan_name, e.internal_num::text,
+       e.public_num::text, e.name::text, e.outroute_id::bigint, e.recording::boolean,
+       l.id::bigint AS account_id, l.sip_username::text, l.technology::text
+FROM pbxapi.extensions e
+JOIN pbxapi.dialplans d ON d.id = e.dialplan_id
+LEFT JOIN pbxapi.extension_line l ON l.extension_id = e.id
+WHERE e.internal_num = $1::text AND ($2::bigint IS NULL OR e.dialplan_id = $2::bigint)
+ORDER BY e.id, l.id;
+
+-- name: line_by_id
+-- $1 id of the extension.
+SELECT e.id::bigint, e.dialplan_id::bigint, d.name::text AS dialplan_name, e.internal_num::text,
+       e.public_num::text, e.name::text, e.outroute_id::bigint, e.recording::boolean,
+       l.id::bigint AS account_id, l.sip_username::text, l.technology::text
+FROM pbxapi.extensions e
+JOIN pbxapi.dialplans d ON d.id = e.dialplan_id
+LEFT JOIN pbxapi.extension_line l ON l.extension_id = e.id
+WHERE e.id = $1::bigint
+ORDER BY e.id, l.id;
+
+-- name: line_by_sip_username
+-- $1 name of an account; its whole line with all accounts.
+SELECT e.id::bigint, e.dialplan_id::bigint, d.name::text AS dialplan_name, e.internal_num::text,
+       e.public_num::text, e.name::text, e.outroute_id::bigint, e.recording::boolean,
+       l.id::bigint AS account_id, l.sip_username::text, l.technology::text
+FROM pbxapi.extensions e
+JOIN pbxapi.dialplans d ON d.id = e.dialplan_id
+LEFT JOIN pbxapi.extension_line l ON l.extension_id = e.id
+WHERE e.id IN (SELECT one.extension_id FROM pbxapi.extension_line one WHERE one.sip_username = $1::text)
+ORDER BY e.id, l.id;
+
+-- name: dialplan_by_name
+-- $1 name of a dial plan.
+SELECT d.id::bigint FROM pbxapi.dialplans d WHERE d.name = $1::text ORDER BY d.id;
+
+-- name: outroute_by_name
+-- $1 name of an outbound route.
+SELECT r.id::bigint, r.name::text FROM pbxapi.outroute r WHERE r.name = $1::text ORDER BY r.id;
+
+-- name: outroute_by_id
+-- $1 id of an outbound route.
+SELECT r.id::bigint, r.name::text FROM pbxapi.outroute r WHERE r.id = $1::bigint;
+
+-- name: devices
+-- All accounts of lines and all trunks: whose channel a name in a channel's name is.
+SELECT 'extension' AS kind, l.id::bigint, l.sip_username::text AS name,
+       e.internal_num::text AS number
+FROM pbxapi.extension_line l
+JOIN pbxapi.extensions e ON e.id = l.extension_id
+UNION ALL
+SELECT 'trunk', s.id::bigint, s.name::text, ''
+FROM pbxapi.sip s;
+
+-- name: user_by_name
+-- $1 name of an API user.
+SELECT u.id::bigint, u.username::text, u.password_hash::text, u.permissions::text[],
+       u.enabled::boolean, u.networks::text[]
+FROM pbxapi.api_users u
+WHERE u.username = $1::text;
+
+-- name: users
+-- All API users, without their secrets.
+SELECT u.username::text, u.permissions::text[], u.enabled::boolean, u.networks::text[]
+FROM pbxapi.api_users u
+ORDER BY u.username;
+
+-- name: user_add
+-- $1 name, $2 password hash, $3 permissions, $4 networks; no row where the name is taken.
+INSERT INTO pbxapi.api_users (username, password_hash, permissions, enabled, networks)
+SELECT $1::text, $2::text, $3::text[], true, $4::text[]::cidr[]
+WHERE NOT EXISTS (SELECT FROM pbxapi.api_users u WHERE u.username = $1::text)
+RETURNING username::text;
+
+-- name: user_set_password
+-- $1 name, $2 password hash; no row where there is no such user.
+UPDATE pbxapi.api_users SET password_hash = $2::text
+WHERE username = $1::text
+RETURNING username::text;
+
+-- name: user_set_enabled
+-- $1 name, $2 whether the user may use the API; no row where there is no such user.
+UPDATE pbxapi.api_users SET enabled = $2::boolean
+WHERE username = $1::text
+RETURNING username::text;
+
+-- name: user_remove
+-- $1 name; no row where there is no such user.
+DELETE FROM pbxapi.api_users
+WHERE username = $1::text
+RETURNING username::text;

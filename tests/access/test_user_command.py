@@ -1,0 +1,260 @@
+"""`pbxapi user`, against a real database and with the daemon's own way in."""
+
+import argparse
+import asyncio
+import getpass
+import io
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from pbxapi.access.credentials import Gatekeeper
+from pbxapi.commands import user
+from pbxapi.directory.pool import Directory
+from pbxapi.errors import UsageError
+from pbxapi.faults import Fault
+from tests.services.ports import LOOPBACK, Ports
+from tests.services.postgres import Database
+
+Pbxapi = Callable[..., Awaitable[str]]
+
+
+def parse(*argv: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    user.add_arguments(parser)
+    return parser.parse_args(argv)
+
+
+@pytest.fixture(autouse=True)
+def _log_stays_the_tests_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pbxapi.log.configure", lambda *_args: None)
+
+
+@pytest.fixture
+async def pbxapi_user(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Pbxapi:
+    """Runs `pbxapi user …` with this standard input; returns what it printed."""
+
+    async def command(*argv: str, stdin: str = "") -> str:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        # In a thread: argparse looks for translations, which the guard against blocking sees.
+        args = await asyncio.to_thread(parse, *argv)
+        code = await user.run(args, {"PBXAPI_DATABASE_DSN": database.dsn})
+        assert code == 0
+        return capsys.readouterr().out
+
+    return command
+
+
+@pytest.fixture
+async def gatekeeper(database: Database) -> AsyncIterator[Gatekeeper]:
+    async with Directory(database.dsn) as directory, Gatekeeper(directory) as made:
+        yield made
+
+
+async def test_an_added_user_is_let_in_with_what_it_may_do(
+    pbxapi_user: Pbxapi, gatekeeper: Gatekeeper
+) -> None:
+    said = await pbxapi_user(
+        "add", "voipsun", "--allow", "listcalls, hangup", "--network", "10.0.0.0/8",
+        "--network", "::1", stdin="secretpwd\n",
+    )  # fmt: skip
+    who = await gatekeeper.authenticate("voipsun", "secretpwd")
+
+    assert said == "user voipsun is added\n"
+    assert who.permissions == {"listcalls", "hangup"}
+    assert [str(network) for network in who.networks] == ["10.0.0.0/8", "::1/128"]
+
+
+@pytest.mark.parametrize("line", ["heslo žluté\n", "heslo žluté", "heslo žluté\r\nsecond line\n"])
+async def test_the_password_is_the_first_line_of_standard_input(
+    pbxapi_user: Pbxapi, gatekeeper: Gatekeeper, line: str
+) -> None:
+    await pbxapi_user("add", "u", "--allow", "metrics", stdin=line)
+
+    assert (await gatekeeper.authenticate("u", "heslo žluté")).username == "u"
+
+
+async def test_the_longest_password_and_one_too_long(
+    pbxapi_user: Pbxapi, gatekeeper: Gatekeeper
+) -> None:
+    await pbxapi_user("add", "u", "--allow", "metrics", stdin="x" * 255 + "\r\n")
+    assert (await gatekeeper.authenticate("u", "x" * 255)).username == "u"
+
+    with pytest.raises(UsageError, match="at most 255"):
+        await pbxapi_user("passwd", "u", stdin="x" * 1000)
+
+
+@pytest.mark.parametrize(("stdin", "why"), [("", "empty"), ("\n", "empty"), ("a\tb\n", "control")])
+async def test_a_password_that_nobody_could_use_is_refused(
+    pbxapi_user: Pbxapi, stdin: str, why: str
+) -> None:
+    with pytest.raises(UsageError, match=why):
+        await pbxapi_user("add", "u", "--allow", "metrics", stdin=stdin)
+
+
+async def test_a_new_password_replaces_the_old_one(
+    pbxapi_user: Pbxapi, gatekeeper: Gatekeeper
+) -> None:
+    await pbxapi_user("add", "u", "--allow", "metrics", stdin="old\n")
+    assert await pbxapi_user("passwd", "u", stdin="new\n") == "user u has a new password\n"
+
+    with pytest.raises(Fault):
+        await gatekeeper.authenticate("u", "old")
+    assert (await gatekeeper.authenticate("u", "new")).username == "u"
+
+
+async def test_disable_enable_and_remove(pbxapi_user: Pbxapi, database: Database) -> None:
+    await pbxapi_user("add", "u", "--allow", "metrics", stdin="x\n")
+    assert await pbxapi_user("disable", "u") == "user u is disabled\n"
+    assert "disabled" in await pbxapi_user("list")
+    assert await pbxapi_user("enable", "u") == "user u is enabled\n"
+    assert "enabled" in await pbxapi_user("list")
+    assert await pbxapi_user("remove", "u") == "user u is removed\n"
+    assert await database.fetch("SELECT FROM pbxapi.api_users") == []
+
+
+async def test_the_list_is_aligned_and_without_secrets(pbxapi_user: Pbxapi) -> None:
+    await pbxapi_user("add", "voipsun", "--allow", "originate,hangup", stdin="x\n")
+    await pbxapi_user("add", "b", "--allow", "dtmf", "--network", "10.0.0.0/8", stdin="x\n")
+
+    assert await pbxapi_user("list") == (
+        "NAME     STATE    PERMISSIONS       NETWORKS\n"
+        "b        enabled  dtmf              10.0.0.0/8\n"
+        "voipsun  enabled  hangup,originate  anywhere\n"
+    )
+
+
+async def test_a_name_is_added_once(pbxapi_user: Pbxapi) -> None:
+    await pbxapi_user("add", "u", "--allow", "metrics", stdin="x\n")
+    with pytest.raises(UsageError, match="there is a user u already"):
+        await pbxapi_user("add", "u", "--allow", "metrics", stdin="y\n")
+
+
+@pytest.mark.parametrize("task", ["passwd", "enable", "disable", "remove"])
+async def test_a_user_who_is_not_there_is_one_line(pbxapi_user: Pbxapi, task: str) -> None:
+    with pytest.raises(UsageError, match="there is no user nobody"):
+        await pbxapi_user(task, "nobody", stdin="x\n")
+
+
+async def test_a_database_that_is_not_there_is_one_line(ports: Ports) -> None:
+    dsn = f"postgresql://postgres@{LOOPBACK}:{ports.tcp()}/x"
+    with pytest.raises(UsageError, match=r"^database: [^\n]+$"):
+        await user.run(await asyncio.to_thread(parse, "list"), {"PBXAPI_DATABASE_DSN": dsn})
+
+
+def test_a_failure_is_one_line_on_standard_error_and_exit_code_1(ports: Ports) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pbxapi", "user", "list"],
+        env={"PBXAPI_DATABASE_DSN": f"postgresql://postgres@{LOOPBACK}:{ports.tcp()}/x"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"pbxapi: database: [^\n]+\n", done.stderr)
+
+
+class Vanishing:
+    """A directory in which a user comes or goes between two statements."""
+
+    def __init__(self, *, is_there: bool) -> None:
+        self._is_there = is_there
+
+    async def fetch(self, name: str, /, *_args: object) -> list[object]:
+        return [name] if name == "user_by_name" and self._is_there else []
+
+
+@pytest.mark.parametrize(
+    ("argv", "is_there", "why"),
+    [
+        (["add", "u", "--allow", "metrics"], False, "already"),
+        (["passwd", "u"], True, "no user"),
+    ],
+)
+async def test_whoever_is_faster_is_respected(
+    monkeypatch: pytest.MonkeyPatch, argv: list[str], is_there: bool, why: str
+) -> None:
+    """While the password was being typed somebody else added, or removed, the same user."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO("x\n"))
+    args = await asyncio.to_thread(parse, *argv)
+    with pytest.raises(UsageError, match=why):
+        await user._TASKS[args.task](Vanishing(is_there=is_there), args)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["add", "u"],
+        ["add", "u", "--allow", ""],
+        ["add", "u", "--allow", "listcals"],
+        ["add", "u", "--allow", "metrics", "--network", "10.0.0.1/8"],
+        ["add", "", "--allow", "metrics"],
+        ["add", "a\nb", "--allow", "metrics"],
+        ["add", "u", "--allow", "metrics", "--password", "x"],
+        ["add", "u", "secret", "--allow", "metrics"],
+        ["remove"],
+        ["rename", "u"],
+        [],
+    ],
+)
+def test_bad_usage_is_exit_code_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(*argv)
+    assert caught.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_an_unknown_permission_is_named_beside_those_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        parse("add", "u", "--allow", "metrics,listcals")
+    error = capsys.readouterr().err
+    assert "listcals" in error
+    assert "listcalls" in error
+
+
+class Terminal(io.StringIO):
+    """Standard input that is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome"),
+    [
+        (["secretpwd", "secretpwd"], "secretpwd"),
+        (["secretpwd", "sectretpwd"], "differ"),
+        ([""], "empty"),
+        ([], "empty"),
+    ],
+)
+def test_a_terminal_is_asked_twice_without_echo(
+    monkeypatch: pytest.MonkeyPatch, answers: list[str], outcome: str
+) -> None:
+    """An end of input (Ctrl-D) counts as an empty password."""
+
+    def prompt(_text: str) -> str:
+        if not answers:
+            raise EOFError
+        return answers.pop(0)
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr(getpass, "getpass", prompt)
+    try:
+        assert user._read_password() == outcome
+    except UsageError as error:
+        assert outcome in str(error)  # noqa: PT017 - either may be expected
+
+
+def test_input_that_is_no_text_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe\n"), encoding="utf-8"))
+    with pytest.raises(UsageError, match="encoding"):
+        user._read_password()
