@@ -1,0 +1,6 @@
+"""The operations of the API, one module each; they know neither HTTP nor SQL."""
+
+from pbxapi.actions import hangupcall, listcalls, originate
+from pbxapi.actions.registry import ACTIONS, Action, Parameters, Result
+
+__all__ = ["ACTIONS", "Action", "Parameters", "Result", "hangupcall", "listcalls", "originate"]

@@ -1,0 +1,26 @@
+"""`listcalls`: the calls that are going on, from the cache alone."""
+
+from pbxapi.actions.ports import Ports
+from pbxapi.actions.registry import Parameters, Result, action
+from pbxapi.cache.calls import Leg
+
+
+@action("listcalls", permission="listcalls", reads_only=True)
+async def listcalls(ports: Ports, _params: Parameters) -> Result:
+    """One row for each leg of a call, oldest channel first."""
+    rows = [_row(leg) for leg in ports.legs()]
+    return Result({"total": str(len(rows)), "results": rows})
+
+
+def _row(leg: Leg) -> dict[str, str]:
+    return {
+        "channelName": leg.channel,
+        "context": leg.context,
+        "src": leg.src,
+        "dst": leg.dst,
+        "duration": str(leg.duration_s),
+        "status": leg.status,
+        "accountCode": leg.account_code,
+        "sourceType": leg.source_type,
+        "idChannel": leg.owner_id,
+    }

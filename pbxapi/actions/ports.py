@@ -1,0 +1,58 @@
+"""What actions may use of the rest of the daemon, as narrow protocols.
+
+Handlers are given these and nothing else, so a test can run one with a few lines of its own.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from pbxapi.ami.message import Message
+from pbxapi.ami.requests import Request
+from pbxapi.cache.calls import Leg
+from pbxapi.directory.lines import Line
+
+
+class Pbx(Protocol):
+    """Sends one action to Asterisk."""
+
+    async def request(self, request: Request, /) -> Message:
+        """Return the response; raises PbxRefused or PbxUnavailable."""
+
+    def asterisk_time(self) -> float:
+        """Seconds since the epoch by the clock of Asterisk's host."""
+
+
+class Lines(Protocol):
+    """Finds lines of the directory; all raise DatabaseUnavailable."""
+
+    async def by_public_num(self, number: str, /) -> tuple[Line, ...]:
+        """Lines with this public number."""
+
+    async def by_internal_num(self, number: str, dialplan_id: int | None, /) -> tuple[Line, ...]:
+        """Lines with this internal number, of one dial plan or of all."""
+
+    async def by_id(self, identifier: str, /) -> tuple[Line, ...]:
+        """The line with this id."""
+
+    async def by_sip_username(self, name: str, /) -> tuple[Line, ...]:
+        """The line that this account belongs to, with all its accounts."""
+
+    async def dialplan_id(self, name: str, /) -> int | None:
+        """Id of a dial plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything that actions are given.
+
+    Attributes:
+        legs: The legs of all calls from the cache; raises PbxUnavailable where the cache is too
+            old to be believed.
+        ring_timeout_s: How long a telephone rings where a request does not say.
+    """
+
+    pbx: Pbx
+    lines: Lines
+    legs: Callable[[], Iterator[Leg]]
+    ring_timeout_s: int

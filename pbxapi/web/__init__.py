@@ -1,0 +1,1 @@
+"""The only place that knows aiohttp and how api.php spelt things."""

@@ -1,0 +1,118 @@
+"""The legacy URL: request → parameters → action → JSON, and what goes wrong on the way.
+
+Every answer is HTTP 200, errors included: PHP's `file_get_contents` throws a body away that comes
+with any other status.
+"""
+
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import structlog
+from aiohttp import web
+
+from pbxapi.access.users import ApiUser, IpNetwork
+from pbxapi.actions import ACTIONS, Action, Parameters, Result
+from pbxapi.actions.ports import Ports
+from pbxapi.actions.values import check_lengths
+from pbxapi.faults import Fault
+from pbxapi.web.encoding import encode_fault, encode_success
+from pbxapi.web.envelope import to_fault
+from pbxapi.web.params import control_character_in
+from pbxapi.web.requests import client_address, read_params
+
+CONTENT_TYPE: Final = "application/json; charset=utf-8"
+#: The one action whose answer has bare slashes, as the vendor's sample shows (contract, section 3).
+BARE_SLASHES: Final = frozenset({"listcalls"})
+#: All parameters at their longest, percent-encoded, are 20 kB; a form may bring a few more.
+MAX_BODY_BYTES: Final = 256 * 1024
+MAX_LINE_BYTES: Final = 64 * 1024
+
+_log = structlog.get_logger()
+
+
+class Authenticator(Protocol):
+    """Tells who somebody is."""
+
+    async def authenticate(self, username: str, password: str, /) -> ApiUser:
+        """The user; raises Fault 100, or DatabaseUnavailable where there is no knowing."""
+
+
+class LegacyApi:
+    """The handler of the legacy path."""
+
+    def __init__(
+        self, ports: Ports, gatekeeper: Authenticator, trusted_proxies: Sequence[IpNetwork]
+    ) -> None:
+        self._ports = ports
+        self._gatekeeper = gatekeeper
+        self._trusted_proxies = trusted_proxies
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer one request; whatever happens, with the JSON that its client understands."""
+        request_id = secrets.token_hex(8)
+        started = time.monotonic()
+        headers = {"Content-Type": CONTENT_TYPE, "X-Request-Id": request_id}
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                action, result = await self._answer(request)
+            except Exception as error:  # noqa: BLE001 - the last resort: every error has a code
+                fault = to_fault(error)
+                _log.info("request.refused", errno=fault.code, took_ms=_ms_since(started))
+                return web.Response(body=encode_fault(fault.code, fault.reason), headers=headers)
+            if not action.reads_only:
+                _log.info("request.answered", action=action.name, took_ms=_ms_since(started))
+        if result.call_id:
+            headers["X-Pbxapi-Call-Id"] = result.call_id
+        body = encode_success(result.data, bare_slashes=action.name in BARE_SLASHES)
+        return web.Response(body=body, headers=headers)
+
+    async def _answer(self, request: web.Request) -> tuple[Action, Result]:
+        params = await read_params(request)
+        user = await self._authenticate(request, params)
+        action = _choose(params)
+        structlog.contextvars.bind_contextvars(action=action.name, user=user.username)
+        user.require(action.permission)
+        if not action.is_complete(params):
+            raise Fault(120)
+        hostile = control_character_in(params)
+        if hostile is not None:
+            raise Fault(902, name=hostile)
+        check_lengths(params, action.parameters)
+        return action, await action.handler(self._ports, params)
+
+    async def _authenticate(self, request: web.Request, params: Parameters) -> ApiUser:
+        user = await self._gatekeeper.authenticate(
+            params.get("username", ""), params.get("password", "")
+        )
+        if not user.may_come_from(client_address(request, self._trusted_proxies)):
+            raise Fault(100)
+        return user
+
+
+def _choose(params: Parameters) -> Action:
+    if "action" not in params:
+        raise Fault(120)
+    action = ACTIONS.get(params["action"])
+    if action is None:
+        raise Fault(110)
+    return action
+
+
+def _ms_since(started: float) -> float:
+    return round((time.monotonic() - started) * 1000, 2)
+
+
+def make_app(api: LegacyApi, path: str) -> web.Application:
+    """The web application with the one path that legacy clients know."""
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app.router.add_get(path, api.handle)
+    app.router.add_post(path, api.handle)
+    app.on_response_prepare.append(_hide_server)
+    return app
+
+
+async def _hide_server(_request: web.Request, response: web.StreamResponse) -> None:
+    """Say nothing of versions to whoever asks."""
+    response.headers["Server"] = "pbxapi"

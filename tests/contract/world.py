@@ -1,0 +1,158 @@
+"""A world for contract cases: ports in the state of a case, and what they were told."""
+
+import ipaddress
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from pbxapi.access.users import PERMISSIONS, ApiUser
+from pbxapi.actions.ports import Ports
+from pbxapi.ami.message import Message
+from pbxapi.ami.requests import Request, encode
+from pbxapi.cache.calls import Leg, Owner
+from pbxapi.cache.channels import Instant
+from pbxapi.cache.store import ChannelStore
+from pbxapi.cache.view import CallList
+from pbxapi.directory.lines import Account, Line
+from pbxapi.errors import DatabaseUnavailable, PbxRefused, PbxUnavailable
+from pbxapi.faults import Fault
+
+NOW = 1_000_000.0
+
+
+def _line(
+    number: int, internal: str, dialplan: int, *accounts: tuple[str, str], **more: Any
+) -> Line:
+    return Line(
+        id=number,
+        dialplan_id=dialplan,
+        dialplan_name={1: "prvni", 2: "druhy"}[dialplan],
+        internal_num=internal,
+        public_num=more.get("public"),
+        name=f"Linka {internal}",
+        outroute_id=more.get("outroute"),
+        recording=False,
+        accounts=tuple(
+            Account(id=number * 10 + i, sip_username=name, technology=technology)  # type: ignore[arg-type]
+            for i, (technology, name) in enumerate(accounts)
+        ),
+    )
+
+
+LINES = (
+    _line(5, "100", 1, ("SIP", "sip100"), ("PJSIP", "sip100b"), public="299299000", outroute=3),
+    _line(6, "200", 1, ("SIP", "sip200")),
+    _line(7, "200", 2, ("SIP", "sip200druhy")),
+    _line(9, "300", 1),
+)
+
+
+class FakeLines:
+    """The directory's lines, from a table."""
+
+    def __init__(self, *, down: bool = False) -> None:
+        self._down = down
+
+    def _find(self, **wanted: Any) -> tuple[Line, ...]:
+        if self._down:
+            raise DatabaseUnavailable("it is down")
+        return tuple(
+            line
+            for line in LINES
+            if all(value is None or getattr(line, name) == value for name, value in wanted.items())
+        )
+
+    async def by_public_num(self, number: str, /) -> tuple[Line, ...]:
+        return self._find(public_num=number)
+
+    async def by_internal_num(self, number: str, dialplan_id: int | None, /) -> tuple[Line, ...]:
+        return self._find(internal_num=number, dialplan_id=dialplan_id)
+
+    async def by_id(self, identifier: str, /) -> tuple[Line, ...]:
+        return self._find(id=int(identifier)) if identifier.isdigit() else ()
+
+    async def by_sip_username(self, name: str, /) -> tuple[Line, ...]:
+        lines = self._find()
+        return tuple(line for line in lines if name in {a.sip_username for a in line.accounts})
+
+    async def dialplan_id(self, name: str, /) -> int | None:
+        self._find()
+        return {"prvni": 1, "druhy": 2}.get(name)
+
+
+class FakePbx:
+    """Takes requests down as Asterisk would read them."""
+
+    def __init__(self, *, down: bool = False, refuses: str = "") -> None:
+        self._down = down
+        self._refuses = refuses
+        self.sent: list[Request] = []
+
+    async def request(self, request: Request, /) -> Message:
+        encode(request, "1")  # what cannot be sent must fail here too
+        if self._down:
+            raise PbxUnavailable("it is down")
+        self.sent.append(request)
+        if self._refuses:
+            raise PbxRefused(self._refuses)
+        return Message(b"Response: Success")
+
+    def asterisk_time(self) -> float:
+        return NOW
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Variables of the one Originate, decoded as the dial plan does."""
+        (request,) = self.sent
+        pairs = (value.partition("=") for name, value in request.headers if name == "Variable")
+        return {name: unquote(value) for name, _, value in pairs}
+
+
+class FakeGatekeeper:
+    """Three users with one password."""
+
+    async def authenticate(self, username: str, password: str) -> ApiUser:
+        networks = () if username != "elsewhere" else ("192.0.2.0/24",)
+        permissions = {"voipsun": PERMISSIONS, "elsewhere": PERMISSIONS, "nobody": frozenset[str]()}
+        if username not in permissions or password != "secretpwd":
+            raise Fault(100)
+        return ApiUser(
+            id=1,
+            username=username,
+            permissions=frozenset(permissions[username]),
+            networks=tuple(map(ipaddress.ip_network, networks)),
+        )
+
+
+def make_store(case: Mapping[str, Any]) -> ChannelStore:
+    """The cache with the channels of a case."""
+    store = ChannelStore()
+    pbx = case.get("pbx", {})
+    if pbx.get("never"):
+        return store
+    collected = store.begin_list()
+    now = time.monotonic()
+    for number, fields in enumerate(case.get("channels", ())):
+        began = now - fields["age"]
+        item = {"Uniqueid": f"u.{number}", "Linkedid": f"u.{number}", **fields}
+        collected.item(item, Instant(now, NOW))
+        collected.channels[f"u.{number}"] = collected.channels[f"u.{number}"]._replace(began=began)
+    store.replace(collected)
+    if "lost_for_s" in pbx:
+        store.session_lost(now - pbx["lost_for_s"])
+    return store
+
+
+def make_ports(case: Mapping[str, Any]) -> tuple[Ports, FakePbx]:
+    """Ports in the state of a case."""
+    pbx_state = case.get("pbx", {})
+    pbx = FakePbx(down=pbx_state.get("down", False), refuses=pbx_state.get("refuses", ""))
+    owners = {name: Owner(*owner) for name, owner in case.get("owners", {}).items()}
+    calls = CallList(make_store(case), owners.get)
+
+    def legs() -> Iterator[Leg]:
+        return calls.legs(time.monotonic())
+
+    lines = FakeLines(down=case.get("directory", {}).get("down", False))
+    return Ports(pbx=pbx, lines=lines, legs=legs, ring_timeout_s=30), pbx
