@@ -1,0 +1,54 @@
+# make run     the demo, as an ordinary user
+# make test    everything the tests need, then lint and all tests (root or sudo for packages)
+# make lint    style, types, import layers
+# make bench   measurements
+# make clean   remove what the above made, the cache of Asterisk too
+
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+
+# Where everything can be had, a test that lacks something fails instead of being skipped.
+ifneq ($(or $(filter true,$(CI)),$(filter 0,$(shell id -u))),)
+REQUIRE_ALL := 1
+endif
+
+.PHONY: run test lint bench clean
+
+run: .venv/demo
+	$(BIN)/pbxapi demo
+
+test:
+	@sh tests/provision.sh
+	@$(MAKE) --no-print-directory .venv/test
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m tests.services.trees; status=$$?; \
+	require=$(REQUIRE_ALL); \
+	if [ $$status -eq 3 ]; then \
+		echo "The tests with a real Asterisk are skipped on this machine."; require=; \
+	elif [ $$status -ne 0 ]; then exit $$status; fi; \
+	rm -f .coverage .coverage.*; \
+	PBXAPI_TEST_REQUIRE_ALL=$$require $(BIN)/coverage run -m pytest; status=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$status
+
+lint: .venv/test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/test
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf .venv .cache build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache \
+		.import_linter_cache .hypothesis
+
+.venv/demo: setup.cfg pyproject.toml
+	@sh tests/venv.sh '$(PYTHON)' demo
+	@touch $@
+
+.venv/test: setup.cfg pyproject.toml
+	@sh tests/venv.sh '$(PYTHON)' demo,test,lint
+	@touch $@ .venv/demo

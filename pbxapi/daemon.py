@@ -1,0 +1,78 @@
+"""The composition root: builds every object once, runs the background tasks, ends them in order."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from pbxapi.access.credentials import Gatekeeper
+from pbxapi.actions.ports import Ports
+from pbxapi.ami.manager import AmiManager
+from pbxapi.cache.calls import Owner, OwnerOf
+from pbxapi.cache.follow import ChannelFollower
+from pbxapi.cache.store import ChannelStore
+from pbxapi.cache.view import CallList
+from pbxapi.config import Config
+from pbxapi.directory.devices import DeviceIndex
+from pbxapi.directory.lines import Lines
+from pbxapi.directory.pool import Directory
+from pbxapi.web.app import LegacyApi, make_app
+from pbxapi.web.server import serving
+
+_log = structlog.get_logger()
+
+
+def _owner_in(devices: DeviceIndex) -> OwnerOf:
+    """Owners of SIP channels, as the directory has them."""
+
+    def owner_of(account: str) -> Owner | None:
+        device = devices.lookup(account)
+        if device is None:
+            devices.ask()  # perhaps it is new
+            return None
+        return Owner(device.kind, str(device.id), device.number)
+
+    return owner_of
+
+
+async def run(
+    config: Config, stop: asyncio.Event, on_listening: Callable[[str], None] = lambda _url: None
+) -> None:
+    """Run the daemon until `stop` is set; `on_listening` is told its base URL.
+
+    Raises:
+        UsageError: the configuration asks for something that cannot be had here.
+    """
+    store = ChannelStore()
+    follower = ChannelFollower(store)
+    manager = AmiManager(
+        host=config.ami.host,
+        port=config.ami.port,
+        username=config.ami.username,
+        secret=config.ami.secret,
+        listener=follower,
+    )
+    async with Directory(config.database.dsn) as directory, Gatekeeper(directory) as gatekeeper:
+        devices = DeviceIndex(directory)
+        calls = CallList(store, _owner_in(devices))
+        ports = Ports(
+            pbx=manager,
+            lines=Lines(directory),
+            legs=lambda: calls.legs(time.monotonic()),
+            ring_timeout_s=config.originate.ring_timeout,
+        )
+        api = LegacyApi(ports, gatekeeper, config.http.trusted_proxies)
+        async with asyncio.TaskGroup() as group:
+            background = [
+                group.create_task(manager.run(), name="ami"),
+                group.create_task(follower.run(manager), name="channels"),
+                group.create_task(devices.follow(), name="devices"),
+            ]
+            async with serving(make_app(api, config.http.path), config.http.listen) as url:
+                on_listening(url)
+                await stop.wait()
+                _log.info("daemon.stopping")
+            for task in background:
+                task.cancel()
+    _log.info("daemon.stopped")

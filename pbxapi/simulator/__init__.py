@@ -1,0 +1,28 @@
+"""An Asterisk that is not one: speaks AMI on a real socket, for demos, tests and load.
+
+It shares no code with `pbxapi.ami`: two ends that are written twice cannot agree on an error.
+
+    options.py          what can be chosen
+    server.py           Simulator: the socket, calls to order, accidents
+    session.py          one connection            wire.py     actions cut out of bytes
+    conversation.py     who may do what           manager.py  the table of actions
+    actions.py, channel_actions.py                            their handlers
+    pbx.py, channels.py, events.py                state, and the events of its changes
+    dialplan.py, click_to_call.py, dial.py, local.py, originate.py, transfers.py, phones.py   calls
+    scheduler.py, clock.py                        threads and time       load.py  random traffic
+"""
+
+from pbxapi.simulator.clock import VirtualClock
+from pbxapi.simulator.options import Behaviour, Device, ManagerUser, SimulatorOptions
+from pbxapi.simulator.server import Received, Simulator, run
+
+__all__ = [
+    "Behaviour",
+    "Device",
+    "ManagerUser",
+    "Received",
+    "Simulator",
+    "SimulatorOptions",
+    "VirtualClock",
+    "run",
+]

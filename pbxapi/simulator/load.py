@@ -1,0 +1,149 @@
+"""Random living traffic: calls from trunks, between phones and through Local channels.
+
+Calls begin at random moments, `cps` a second on average, as long as fewer than `calls` are there;
+they last so long on average that about `calls` are there at once. Some reach a busy phone or one
+that nobody answers, some are transferred.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+from pbxapi.simulator import phones, transfers
+from pbxapi.simulator.channels import Channel, State
+from pbxapi.simulator.clock import Timer
+from pbxapi.simulator.options import Behaviour, Device
+from pbxapi.simulator.originate import OriginateRequest, Origination
+from pbxapi.simulator.pbx import Pbx
+
+#: Shares of the outcomes at the called phone.
+_OUTCOMES: Final[dict[Behaviour, int]] = {
+    Behaviour.ANSWERS: 80,
+    Behaviour.BUSY: 8,
+    Behaviour.RINGS: 8,
+    Behaviour.REJECTS: 4,
+}
+#: Seconds that a called phone rings before it is answered.
+_RING_S: Final = (0.5, 6.0)
+#: Seconds after which a caller gives up whom nobody answers.
+_PATIENCE_S: Final = (8.0, 28.0)
+_MIN_TALK_S: Final = 1.0
+
+
+class Traffic:
+    """Begins calls until it is stopped."""
+
+    def __init__(self, pbx: Pbx) -> None:
+        self._pbx = pbx
+        self._random = random.Random(pbx.options.seed + 1)  # noqa: S311 - repeatable on purpose
+        self._timer: Timer | None = None
+        self._kinds: tuple[tuple[Callable[[float], None], int], ...] = (
+            (self._incoming, 35),
+            (self._internal, 35),
+            (self._outbound, 10),
+            (self._through_local, 10),
+            (self._transferred, 10),
+        )
+
+    def start(self) -> None:
+        """Begin with the first call; harmless without a target number of calls."""
+        if self._pbx.options.calls > 0 and self._pbx.options.cps > 0:
+            self._wait()
+
+    def stop(self) -> None:
+        """Begin no more calls."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wait(self) -> None:
+        pause_s = self._random.expovariate(self._pbx.options.cps)
+        self._timer = self._pbx.scheduler.later(pause_s, self._arrive)
+
+    def _arrive(self) -> None:
+        options = self._pbx.options
+        if len(self._pbx.channels) < 2 * options.calls:
+            mean_s = options.calls / options.cps
+            talk_s = max(_MIN_TALK_S, self._random.expovariate(1 / mean_s))
+            kinds, shares = zip(*self._kinds, strict=True)
+            self._random.choices(kinds, shares)[0](talk_s)
+        self._wait()
+
+    def _phone(self) -> Device:
+        return self._random.choice([d for d in self._pbx.devices.values() if not d.trunk])
+
+    def _trunk(self) -> Device:
+        return self._random.choice([d for d in self._pbx.devices.values() if d.trunk])
+
+    def _number(self) -> str:
+        return f"420{self._random.randrange(601_000_000, 778_999_999)}"
+
+    def _call(self, source: Device, exten: str, talk_s: float, number: str = "") -> Channel:
+        """One call from a phone or trunk, with a chosen outcome."""
+        channel = phones.dial_in(self._pbx, source, exten, number=number, talk_s=talk_s)
+        self._choose_outcome(channel)
+        script = self._pbx.dialplan.run(channel, source.context, exten)
+        self._pbx.run_thread(channel, script, dialplan=True)
+        self._later(self._random.uniform(*_PATIENCE_S), lambda: self._give_up(channel))
+        return channel
+
+    def _choose_outcome(self, channel: Channel) -> None:
+        self._pbx.moods[channel.linkedid] = Device(
+            name="",
+            behaviour=self._random.choices(tuple(_OUTCOMES), tuple(_OUTCOMES.values()))[0],
+            answer_after_s=self._random.uniform(*_RING_S),
+        )
+
+    def _later(self, delay_s: float, act: Callable[[], None]) -> None:
+        self._pbx.scheduler.later(delay_s, act)
+
+    def _give_up(self, channel: Channel) -> None:
+        if channel.state is not State.UP:
+            self._pbx.request_hangup(channel)
+
+    def _incoming(self, talk_s: float) -> None:
+        did = self._random.choice([self._phone().number, *self._pbx.options.dids])
+        channel = self._call(self._trunk(), did, talk_s, self._number())
+        self._later(talk_s + _RING_S[1], lambda: self._pbx.request_hangup(channel))
+
+    def _internal(self, talk_s: float) -> None:
+        self._call(self._phone(), self._phone().number, talk_s)
+
+    def _outbound(self, talk_s: float) -> None:
+        self._call(self._phone(), f"0{self._number()}", talk_s)
+
+    def _through_local(self, talk_s: float) -> None:
+        """Two phones called by Originate through a Local channel, which is optimised away."""
+        first, second = self._phone(), self._phone()
+        request = OriginateRequest(
+            channel=f"Local/{first.number}@{first.context}",
+            context=second.context,
+            exten=second.number,
+        )
+        Origination(self._pbx, request, lambda _: None, respond=True).start()
+        newest = list(self._pbx.channels.values())[-2:]
+        linkedid = newest[0].linkedid if newest else ""
+        self._later(talk_s + _RING_S[1], lambda: self._end_all(linkedid))
+
+    def _end_all(self, linkedid: str) -> None:
+        for channel in tuple(self._pbx.channels.values()):
+            if channel.linkedid == linkedid and channel.device is not None:
+                self._pbx.request_hangup(channel)
+
+    def _transferred(self, talk_s: float) -> None:
+        """A call between phones that the called one hands over after a while."""
+        channel = self._call(self._phone(), self._phone().number, talk_s + _RING_S[1])
+        goal, attended = self._phone(), self._random.choice((True, False))
+        moment = _RING_S[1] + talk_s / 2
+        self._later(moment, lambda: self._hand_over(channel, goal, attended=attended))
+
+    def _hand_over(self, channel: Channel, goal: Device, *, attended: bool) -> None:
+        transferer = transfers.partner(channel)
+        if transferer is None or transferer.device is None:
+            return
+        if not attended:
+            transfers.blind(self._pbx, transferer, goal.context, goal.number)
+            return
+        transfers.consult(self._pbx, transferer, goal.context, goal.number)
+        moment = self._random.uniform(_MIN_TALK_S, _PATIENCE_S[0])
+        self._later(moment, lambda: self._pbx.request_hangup(transferer))

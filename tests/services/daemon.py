@@ -1,0 +1,195 @@
+"""The daemon as an operator runs it: a process of its own, started by `pbxapi serve`."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from yarl import URL
+
+from pbxapi.access.passwords import hash_password
+from pbxapi.access.users import PERMISSIONS
+from tests.services.lines import LINES, TRUNK
+from tests.services.ports import LOOPBACK, Ports
+from tests.services.postgres import Database
+from tests.services.waiting import eventually
+
+USERNAME = "voipsun"
+PASSWORD = "secretpwd & +ř"
+
+_START_S = 15
+_STOP_S = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a client got."""
+
+    raw: bytes
+    status: int
+    headers: Mapping[str, str]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The JSON of it."""
+        data: dict[str, Any] = json.loads(self.raw)
+        return data
+
+    @property
+    def errno(self) -> str:
+        """The code of an error, "" of a success."""
+        return str(self.data.get("errno", ""))
+
+
+class Daemon:
+    """One process of `pbxapi serve`.
+
+    Attributes:
+        url: The legacy URL.
+        log: The file that its standard error goes to.
+    """
+
+    def __init__(self, url: str, environment: Mapping[str, str], log: Path) -> None:
+        self.url = url
+        self.log = log
+        self._environment = environment
+        self._process: asyncio.subprocess.Process | None = None
+        self._session = aiohttp.ClientSession()
+
+    async def start(self) -> None:
+        """Start it, and wait until it listens."""
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "pbxapi",
+                "serve",
+                env=self._environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stderr=log,
+            )
+        await eventually(self._listens, within_s=_START_S, what="the daemon listens")
+
+    async def _listens(self) -> bool:
+        assert self._process is not None
+        assert self._process.returncode is None, self.log.read_text()
+        try:
+            async with self._session.get(self.url):
+                return True
+        except aiohttp.ClientConnectionError:
+            return False
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it; returns its exit code."""
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+        async with asyncio.timeout(_STOP_S):
+            return await self._process.wait()
+
+    async def close(self) -> None:
+        """End it for good."""
+        await self._session.close()
+        if self._process is not None:
+            await self.stop()
+
+    async def ask(self, action: str, **params: str) -> Answer:
+        """What a GET of the action answers, asked by the user who may do everything."""
+        everything = {"username": USERNAME, "password": PASSWORD, "action": action} | params
+        async with self._session.get(URL(self.url).with_query(everything)) as response:
+            return Answer(await response.read(), response.status, response.headers)
+
+    async def calls(self) -> list[dict[str, str]]:
+        """Rows of `listcalls`."""
+        rows: list[dict[str, str]] = (await self.ask("listcalls")).data["results"]
+        return rows
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Lines of its log with this event."""
+        lines = map(json.loads, self.log.read_text("utf-8").splitlines())
+        return [line for line in lines if line.get("event") == name]
+
+
+StartDaemon = Callable[..., Awaitable[Daemon]]
+
+
+@pytest_asyncio.fixture
+async def start_daemon(
+    tmp_path: Path, ports: Ports, database: Database, request: pytest.FixtureRequest
+) -> AsyncIterator[StartDaemon]:
+    """`await start_daemon(ami_port, ami_username, ami_secret, **overrides)` on a fresh database.
+
+    Overrides are variables of the environment without their prefix: `LOG_LEVEL="debug"`.
+    """
+    daemons: list[Daemon] = []
+
+    async def start(ami_port: int, ami_username: str, ami_secret: str, **overrides: str) -> Daemon:
+        port = ports.tcp()
+        settings = {
+            "HTTP_LISTEN": f"{LOOPBACK}:{port}",
+            "AMI_PORT": str(ami_port),
+            "AMI_USERNAME": ami_username,
+            "AMI_SECRET": ami_secret,
+            "FASTAGI_LISTEN": f"{LOOPBACK}:{ports.tcp()}",
+            "DATABASE_DSN": database.dsn,
+        } | overrides
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PBXAPI_")},
+            **{f"PBXAPI_{name}": value for name, value in settings.items()},
+        }
+        daemon = Daemon(
+            f"http://{LOOPBACK}:{port}/api/api.php",
+            environment,
+            tmp_path / f"daemon-{len(daemons)}.log",
+        )
+        daemons.append(daemon)
+        await daemon.start()
+        return daemon
+
+    yield start
+    for daemon in daemons:
+        await daemon.close()
+        request.node.add_report_section("teardown", daemon.log.name, daemon.log.read_text("utf-8"))
+
+
+async def seed(database: Database, technology: str) -> None:
+    """Put the lines of the lab, its trunk and one API user into the directory."""
+    await database.execute("INSERT INTO pbxapi.dialplans VALUES (1, 'prvni'), (2, 'druhy')")
+    await database.execute("INSERT INTO pbxapi.outroute VALUES (1, 'odchozi')")
+    await database.execute("INSERT INTO pbxapi.sip VALUES (7, $1, $2)", TRUNK, technology)
+    await database.execute(
+        "INSERT INTO pbxapi.api_users (username, password_hash, permissions) VALUES ($1, $2, $3)",
+        USERNAME,
+        hash_password(PASSWORD),
+        sorted(PERMISSIONS),
+    )
+    extensions: dict[tuple[int, str], int] = {}
+    for number, line in enumerate(LINES, start=1):
+        key = (line.dialplan_id, line.number)
+        if key not in extensions:
+            extensions[key] = number
+            await database.execute(
+                "INSERT INTO pbxapi.extensions"
+                " (id, dialplan_id, internal_num, public_num, name, outroute_id)"
+                " VALUES ($1, $2, $3, $4, $5, 1)",
+                number,
+                line.dialplan_id,
+                line.number,
+                f"299{line.dialplan_id}{line.number}",
+                line.name,
+            )
+        await database.execute(
+            "INSERT INTO pbxapi.extension_line VALUES ($1, $2, $3, $4)",
+            100 + number,
+            extensions[key],
+            line.username,
+            technology,
+        )

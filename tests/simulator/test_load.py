@@ -1,0 +1,112 @@
+"""Random traffic: repeatable, complete, and as much of it as was ordered."""
+
+import asyncio
+import dataclasses
+import time
+
+from pbxapi.simulator import Simulator, SimulatorOptions, VirtualClock, classes
+from pbxapi.simulator.options import Version
+from tests.simulator.ami_client import AmiClient, messages, value
+from tests.simulator.conftest import DEVICES
+
+
+@dataclasses.dataclass
+class Recorder:
+    """A listener that keeps everything."""
+
+    events: int = classes.ALL
+    stream: bytearray = dataclasses.field(default_factory=bytearray)
+
+    def deliver(self, payload: bytes) -> None:
+        self.stream += payload
+
+
+async def record(options: SimulatorOptions, seconds: float) -> tuple[Simulator, Recorder]:
+    clock = VirtualClock()
+    async with Simulator(options, clock) as simulator:
+        recorder = Recorder()
+        simulator.pbx.announcer.listen(recorder)
+        clock.advance(seconds)
+        return simulator, recorder
+
+
+async def test_the_same_seed_gives_the_same_bytes(version: Version) -> None:
+    options = SimulatorOptions(version=version, calls=20, cps=1, seed=7)
+    _, first = await record(options, 300)
+    _, second = await record(options, 300)
+    assert first.stream == second.stream
+    _, other = await record(dataclasses.replace(options, seed=8), 300)
+    assert other.stream != first.stream
+
+
+async def test_every_channel_that_ended_said_so_once(version: Version) -> None:
+    """A client that follows Newchannel and Hangup has exactly the channels that there are."""
+    options = SimulatorOptions(version=version, calls=30, cps=2, seed=3)
+    simulator, recorder = await record(options, 900)
+    alive: dict[str, str] = {}
+    bridges: dict[str, int] = {}
+    for message in messages(b"\r\n" + bytes(recorder.stream)):
+        event, name = value(message, "Event"), value(message, "Uniqueid")
+        match event:
+            case "Newchannel":
+                assert name not in alive
+                alive[name] = value(message, "Channel")
+            case "Hangup":
+                del alive[name]
+            case "BridgeCreate" | "BridgeEnter" | "BridgeLeave":
+                count = int(value(message, "BridgeNumChannels"))
+                bridges[value(message, "BridgeUniqueid")] = count
+            case "BridgeDestroy":
+                assert bridges.pop(value(message, "BridgeUniqueid")) == 0
+            case "Newstate" | "DialBegin" | "VarSet" if name:
+                assert name in alive, f"{event} about a channel that is gone"
+            case _:
+                pass
+    assert sorted(alive.values()) == sorted(c["Channel"] for c in simulator.channels)
+    wanted = {bridge.uniqueid: len(bridge.members) for bridge in simulator.pbx.bridges.values()}
+    assert bridges == wanted
+
+
+async def test_traffic_comes_near_to_what_was_ordered(version: Version) -> None:
+    options = SimulatorOptions(version=version, calls=50, cps=2, seed=1)
+    simulator, recorder = await record(options, 600)
+    assert 30 <= len(simulator.channels) <= 104
+    kinds = {value(m, "Event") for m in messages(b"\r\n" + bytes(recorder.stream))}
+    assert {
+        "BlindTransfer", "AttendedTransfer", "LocalOptimizationEnd", "OriginateResponse",
+    } <= kinds  # fmt: skip
+
+
+async def test_no_call_is_left_when_traffic_stops(version: Version) -> None:
+    clock = VirtualClock()
+    options = SimulatorOptions(version=version, calls=30, cps=3, seed=5, dids={"2": "1000"})
+    async with Simulator(options, clock) as simulator:
+        clock.advance(200)
+        simulator._traffic.stop()
+        clock.advance(2000)
+        assert simulator.channels == []
+        assert simulator.pbx.bridges == {}
+        assert simulator.pbx.moods == {}
+
+
+async def test_ten_thousand_events_a_second_reach_a_client() -> None:
+    """A floor far below what is possible (see the goal of tens of thousands), for slow machines."""
+    options = SimulatorOptions(devices=DEVICES)
+    async with (
+        Simulator(options) as simulator,
+        await AmiClient.connect(simulator.port) as client,
+    ):
+        await client.login("pbxapi", "pbxapi")
+        began = time.perf_counter()
+        before = simulator.pbx.announcer.emitted
+        for number in range(300):
+            simulator.place_call(f"Linka_{1000 + number % 20}", "500")
+        simulator.pbx.scheduler.post(lambda: None)
+        channels = list(simulator.pbx.channels.values())
+        for channel in channels:
+            simulator.pbx.request_hangup(channel)
+        took = time.perf_counter() - began
+        emitted = simulator.pbx.announcer.emitted - before
+        await asyncio.wait_for(client.ask("Action: Ping", "p"), 20)  # noqa: TID251 - one deadline
+        await client.until(Event="Hangup", Channel=channels[-1].name)
+        assert emitted / took > 10_000
