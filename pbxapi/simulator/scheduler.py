@@ -74,7 +74,7 @@ class Scheduler:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self._ready: deque[Callable[[], None]] = deque()
+        self._ready: deque[Callable[[], object]] = deque()
         self._running = False
         self._stopped = False
 
@@ -83,7 +83,7 @@ class Scheduler:
         self._stopped = True
         self._ready.clear()
 
-    def post(self, step: Callable[[], None]) -> None:
+    def post(self, step: Callable[[], object]) -> None:
         """Run a step after those that are queued; at once when nothing runs."""
         if self._stopped:
             return

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import socket
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -186,7 +187,7 @@ class Simulator:
         """The phone of a channel asks an extension; `hangup` of it completes the transfer."""
         self._do(channel, lambda found: transfers.consult(self.pbx, found, context, exten))
 
-    def _do(self, name: str, act: "Any") -> None:
+    def _do(self, name: str, act: Callable[[Channel], object]) -> None:
         channel = self.pbx.channels[name]
         self.pbx.scheduler.post(lambda: act(channel))
 

@@ -6,10 +6,11 @@ import pytest_asyncio
 
 from tests.services.asterisk import Asterisk
 from tests.services.daemon import PASSWORD, USERNAME, Daemon, StartDaemon, seed
-from tests.services.lines import DID_PREFIX, TRUNK
+from tests.services.lines import DID_PREFIX, DID_QUEUE, TRUNK
 from tests.services.phones import Phones
 from tests.services.php import Php
 from tests.services.postgres import Database
+from tests.services.proxy import MakeProxy
 from tests.services.waiting import eventually
 
 Row = dict[str, str]
@@ -267,3 +268,45 @@ async def test_a_pattern_hangs_nobody_up(daemon: Daemon, phones: Phones) -> None
     await talking(daemon, "Linka_1000", "Linka_1001")
     assert (await daemon.ask("hangupcall", channelName="/.*/")).errno == "906"
     assert len(await daemon.calls()) == 2
+
+
+async def test_call_in_a_queue_shows_caller_and_agent(daemon: Daemon, phones: Phones) -> None:
+    await phones.up("Linka_1000")
+    call = await phones.trunk_call("420602123456", DID_QUEUE)
+    rows = await talking(daemon, TRUNK, "Linka_1000")
+    assert (row(rows, TRUNK)["src"], row(rows, TRUNK)["dst"]) == ("420602123456", DID_QUEUE)
+    assert (row(rows, "Linka_1000")["src"], row(rows, "Linka_1000")["dst"]) == (
+        "420602123456",
+        "1000",
+    )
+    await call.hangup()
+    await silent(daemon)
+
+
+async def test_lost_connection_in_mid_call_changes_nothing_in_the_list(
+    asterisk: Asterisk,
+    database: Database,
+    start_daemon: StartDaemon,
+    tcp_proxy: MakeProxy,
+    phones: Phones,
+) -> None:
+    proxy = await tcp_proxy(asterisk.ami_port)
+    await seed(database, asterisk.technology)
+    daemon = await start_daemon(
+        proxy.port, asterisk.ami_username, asterisk.ami_secret, LOG_LEVEL="debug"
+    )
+    await eventually(lambda: daemon.events("cache.listed"), within_s=5, what="the first list")
+    await phones.up("Linka_1000")
+    await phones.up("Linka_1001")
+    await daemon.ask("originate", srcSipUsername="Linka_1000", dstNum="1001")
+    before = await talking(daemon, "Linka_1000", "Linka_1001")
+    await proxy.cut(reset=True)
+    await phones.up("Linka_1003")
+    await phones.call("Linka_1005", "1003")
+    await eventually(
+        lambda: len(daemon.events("cache.listed")) > 1, within_s=5, what="listed again"
+    )
+    after = await talking(daemon, "Linka_1000", "Linka_1001", "Linka_1005", "Linka_1003")
+    same = ("channelName", "src", "dst", "status", "context", "accountCode")
+    assert [[r[k] for k in same] for r in after[:2]] == [[r[k] for k in same] for r in before]
+    assert [(r["src"], r["dst"]) for r in after[2:]] == [("1005", "1003"), ("1005", "1003")]

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from pbxapi.simulator.options import Behaviour, ManagerUser, SimulatorOptions
 from pbxapi.simulator.server import Simulator
 from tests.services.daemon import PASSWORD, USERNAME, Daemon, StartDaemon, seed
 from tests.services.postgres import Database
-from tests.services.proxy import TcpProxy
+from tests.services.proxy import MakeProxy, TcpProxy
 from tests.services.waiting import eventually
 
 SECRET = "a secret that no log may show"
@@ -29,7 +29,7 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 
 @pytest_asyncio.fixture
-async def proxy(tcp_proxy: Callable[[int], Awaitable[TcpProxy]], simulator: Simulator) -> TcpProxy:
+async def proxy(tcp_proxy: MakeProxy, simulator: Simulator) -> TcpProxy:
     return await tcp_proxy(simulator.port)
 
 

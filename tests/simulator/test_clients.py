@@ -26,8 +26,6 @@ def talk_with_pyst2(port: int, technology: str) -> dict[str, str]:
     """Runs in a thread: pyst2 blocks."""
     manager = Pyst()
     manager.connect("127.0.0.1", port)
-    heard: list[str] = []
-    manager.register_event("Newchannel", lambda event, _: heard.append(event.name))
     try:
         answers = {"login": manager.login("lab", "labsecret").headers["Message"]}
         answers["ping"] = manager.ping().headers["Ping"]

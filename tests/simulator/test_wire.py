@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from pbxapi.simulator.wire import LINE_TOO_LONG, TOO_MANY_LINES, ActionReader
+from pbxapi.simulator.wire import LINE_TOO_LONG, TOO_MANY_LINES, Action, ActionReader
 
 
-def read(data: bytes):
+def read(data: bytes) -> list[Action]:
     return ActionReader().feed(data)
 
 
