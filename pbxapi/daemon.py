@@ -8,6 +8,8 @@ import structlog
 
 from pbxapi.access.credentials import Gatekeeper
 from pbxapi.actions.ports import Ports
+from pbxapi.agi.cards import CallCards
+from pbxapi.agi.server import serving_agi
 from pbxapi.ami.manager import AmiManager
 from pbxapi.cache.calls import Owner, OwnerOf
 from pbxapi.cache.follow import ChannelFollower
@@ -53,13 +55,22 @@ async def run(
         secret=config.ami.secret,
         listener=follower,
     )
-    async with Directory(config.database.dsn) as directory, Gatekeeper(directory) as gatekeeper:
+    cards = CallCards(time.monotonic)
+    async with (
+        Directory(config.database.dsn) as directory,
+        Gatekeeper(directory) as gatekeeper,
+        serving_agi(cards, config.fastagi.listen) as agi_address,
+    ):
         devices = DeviceIndex(directory)
         calls = CallList(store, _owner_in(devices))
         ports = Ports(
             pbx=manager,
             lines=Lines(directory),
             legs=lambda: calls.legs(time.monotonic()),
+            is_live=lambda name: calls.is_live(name, time.monotonic()),
+            cards=cards,
+            agi_address=agi_address,
+            record_roots=config.records.roots,
             ring_timeout_s=config.originate.ring_timeout,
         )
         api = LegacyApi(ports, gatekeeper, config.http.trusted_proxies)

@@ -122,8 +122,61 @@ CREATE TABLE pbxapi.cdr (
     customcdr2    text,
     customcdr3    text,
     customcdr4    text,
-    recordingfile text
+    recordingfile text,
+    -- Never filled in a row that is there: see cdr_join_parts().
+    customcdr1_2 text,
+    customcdr1_3 text,
+    customcdr1_4 text,
+    customcdr1_5 text,
+    customcdr2_2 text,
+    customcdr2_3 text,
+    customcdr2_4 text,
+    customcdr2_5 text,
+    customcdr3_2 text,
+    customcdr3_3 text,
+    customcdr3_4 text,
+    customcdr3_5 text,
+    customcdr4_2 text,
+    customcdr4_3 text,
+    customcdr4_4 text,
+    customcdr4_5 text
 );
+
+-- cdr_pgsql writes 256 bytes of a value and drops the rest (cdr_pgsql.c, pgsql_log()). A custom
+-- field that is longer comes in parts, which become one value as the row is written: 255
+-- characters of four bytes each are five parts.
+CREATE FUNCTION pbxapi.cdr_join_parts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.customcdr1 := NEW.customcdr1
+        || concat(NEW.customcdr1_2, NEW.customcdr1_3, NEW.customcdr1_4, NEW.customcdr1_5);
+    NEW.customcdr2 := NEW.customcdr2
+        || concat(NEW.customcdr2_2, NEW.customcdr2_3, NEW.customcdr2_4, NEW.customcdr2_5);
+    NEW.customcdr3 := NEW.customcdr3
+        || concat(NEW.customcdr3_2, NEW.customcdr3_3, NEW.customcdr3_4, NEW.customcdr3_5);
+    NEW.customcdr4 := NEW.customcdr4
+        || concat(NEW.customcdr4_2, NEW.customcdr4_3, NEW.customcdr4_4, NEW.customcdr4_5);
+    NEW.customcdr1_2 := NULL;
+    NEW.customcdr1_3 := NULL;
+    NEW.customcdr1_4 := NULL;
+    NEW.customcdr1_5 := NULL;
+    NEW.customcdr2_2 := NULL;
+    NEW.customcdr2_3 := NULL;
+    NEW.customcdr2_4 := NULL;
+    NEW.customcdr2_5 := NULL;
+    NEW.customcdr3_2 := NULL;
+    NEW.customcdr3_3 := NULL;
+    NEW.customcdr3_4 := NULL;
+    NEW.customcdr3_5 := NULL;
+    NEW.customcdr4_2 := NULL;
+    NEW.customcdr4_3 := NULL;
+    NEW.customcdr4_4 := NULL;
+    NEW.customcdr4_5 := NULL;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER cdr_join_parts BEFORE INSERT ON pbxapi.cdr
+    FOR EACH ROW EXECUTE FUNCTION pbxapi.cdr_join_parts();
+
 CREATE INDEX cdr_start ON pbxapi.cdr (start);
 -- Hash indexes: a btree refuses values beyond 2.7 kB, and with them the record.
 CREATE INDEX cdr_uniqueid ON pbxapi.cdr USING hash (uniqueid);

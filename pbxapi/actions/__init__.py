@@ -1,6 +1,16 @@
 """The operations of the API, one module each; they know neither HTTP nor SQL."""
 
-from pbxapi.actions import hangupcall, listcalls, originate
+from pbxapi.actions import dial, hangupcall, listcalls, originate, spying
 from pbxapi.actions.registry import ACTIONS, Action, Parameters, Result
 
-__all__ = ["ACTIONS", "Action", "Parameters", "Result", "hangupcall", "listcalls", "originate"]
+__all__ = [
+    "ACTIONS",
+    "Action",
+    "Parameters",
+    "Result",
+    "dial",
+    "hangupcall",
+    "listcalls",
+    "originate",
+    "spying",
+]

@@ -51,6 +51,11 @@ ORIGINATE_SOURCE: Final = LineChoice(
 )
 
 
+def given_selectors(choice: LineChoice, params: Mapping[str, str]) -> list[str]:
+    """Which of the four ways the request uses."""
+    return [name for name in choice.selectors if name in params]
+
+
 async def choose_line(choice: LineChoice, params: Mapping[str, str], lines: Lines) -> Line:
     """The one line that the request names; by its account's name only with that account.
 
@@ -58,7 +63,7 @@ async def choose_line(choice: LineChoice, params: Mapping[str, str], lines: Line
         Fault: with the codes of `choice`.
         DatabaseUnavailable: the directory cannot be asked.
     """
-    given = [name for name in choice.selectors if name in params]
+    given = given_selectors(choice, params)
     if len(given) != 1:
         raise Fault(choice.conflict)
     found = await _find(choice, given[0], params, lines)

@@ -3,14 +3,15 @@
 Handlers are given these and nothing else, so a test can run one with a few lines of its own.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Protocol
 
 from pbxapi.ami.message import Message
 from pbxapi.ami.requests import Request
 from pbxapi.cache.calls import Leg
-from pbxapi.directory.lines import Line
+from pbxapi.directory.lines import Line, Outroute
 
 
 class Pbx(Protocol):
@@ -41,6 +42,19 @@ class Lines(Protocol):
     async def dialplan_id(self, name: str, /) -> int | None:
         """Id of a dial plan."""
 
+    async def outroute_by_name(self, name: str, /) -> Outroute | None:
+        """An outbound route."""
+
+    async def outroute_by_id(self, identifier: str, /) -> Outroute | None:
+        """An outbound route."""
+
+
+class Cards(Protocol):
+    """Keeps what a call carries that must not travel by AMI."""
+
+    def issue(self, fields: Mapping[str, str], /) -> str:
+        """Keep the fields, return the card that FastAGI gives them out for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:
@@ -49,10 +63,18 @@ class Ports:
     Attributes:
         legs: The legs of all calls from the cache; raises PbxUnavailable where the cache is too
             old to be believed.
+        is_live: Whether a channel of exactly this name is there; raises as `legs` does.
+        cards: Where custom CDR fields wait for FastAGI.
+        agi_address: "host:port" of our FastAGI, as Asterisk reaches it.
+        record_roots: The folders that recordings never leave.
         ring_timeout_s: How long a telephone rings where a request does not say.
     """
 
     pbx: Pbx
     lines: Lines
     legs: Callable[[], Iterator[Leg]]
+    is_live: Callable[[str], bool]
+    cards: Cards
+    agi_address: str
+    record_roots: Sequence[PurePath]
     ring_timeout_s: int

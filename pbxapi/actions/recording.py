@@ -8,14 +8,15 @@ nothing anywhere, and the path never leaves the record roots.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import Final
 
 from pbxapi.faults import Fault
 
 #: Formats that MixMonitor writes in every build of Asterisk, by the extension of the file.
 FORMATS: Final = frozenset({"wav", "WAV", "wav49", "gsm", "alaw", "ulaw", "sln", "g722"})
-PARAMETERS: Final = ("monitorFilename", "monitorPath", "monitorType")
+#: cdr_pgsql writes no more of a value, and a path that is cut leads nowhere.
+MAX_PATH_BYTES: Final = 255
 
 #: Letters and digits of any language, blanks, and signs that neither Asterisk nor a shell reads.
 _UNSAFE: Final = re.compile(r"[^\w .+@#=~:/-]")
@@ -35,7 +36,7 @@ class Recording:
 
 
 def recording(
-    params: Mapping[str, str], roots: Sequence[PurePosixPath], default_name: str
+    params: Mapping[str, str], roots: Sequence[PurePath], default_name: str
 ) -> Recording | None:
     """The recording that the parameters ask for; None where they ask for none.
 
@@ -53,10 +54,13 @@ def recording(
         raise Fault(902, name="monitorType")
     folder = _folder(params.get("monitorPath"), roots)
     name = _file_name(params.get("monitorFilename", default_name))
-    return Recording(path=str(folder / name), monitor=kind == "monitor")
+    path = str(folder / name)
+    if len(path.encode()) > MAX_PATH_BYTES:
+        raise Fault(902, name="monitorFilename")
+    return Recording(path=path, monitor=kind == "monitor")
 
 
-def _folder(path: str | None, roots: Sequence[PurePosixPath]) -> PurePosixPath:
+def _folder(path: str | None, roots: Sequence[PurePath]) -> PurePath:
     if path is None:
         return roots[0]
     folder = PurePosixPath(path)

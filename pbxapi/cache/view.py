@@ -24,7 +24,19 @@ class CallList:
         Raises:
             PbxUnavailable: the cache was never filled, or is too old.
         """
+        self._require_fresh(now)
+        return legs(self._store.channels, self._owner_of, now)
+
+    def is_live(self, name: str, now: float) -> bool:
+        """Whether there is a channel of exactly this name.
+
+        Raises:
+            PbxUnavailable: as for `legs`.
+        """
+        self._require_fresh(now)
+        return any(channel.name == name for channel in self._store.channels.values())
+
+    def _require_fresh(self, now: float) -> None:
         age_s = self._store.age_s(now)
         if age_s > MAX_AGE_S:
             raise PbxUnavailable(f"the list of channels is {age_s:.0f} s old")
-        return legs(self._store.channels, self._owner_of, now)

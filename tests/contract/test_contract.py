@@ -34,7 +34,7 @@ async def test_answer_is_exactly_this(case: dict[str, Any]) -> None:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    query = case["query"].replace("@256@", "x" * 256)
+    query = case["query"].replace("@255@", "x" * 255).replace("@256@", "x" * 256)
     url = URL(f"http://127.0.0.1:{port}{PATH}?{query}", encoded=True)
     form = case.get("form")
     headers = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
@@ -55,6 +55,10 @@ async def test_answer_is_exactly_this(case: dict[str, Any]) -> None:
         assert json.loads(json.dumps(sent).replace(call_id or "@", "@call@")) == case["sent"]
     for name, value in case.get("variables", {}).items():
         assert pbx.variables[name] == value
+    for name in case.get("absent", ()):
+        assert name not in pbx.variables
+    if "fields" in case:
+        assert pbx.cards.fields == case["fields"]
 
 
 @pytest.mark.parametrize("name", sorted(ACTIONS))

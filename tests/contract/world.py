@@ -3,6 +3,7 @@
 import ipaddress
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,11 +15,12 @@ from pbxapi.cache.calls import Leg, Owner
 from pbxapi.cache.channels import Instant
 from pbxapi.cache.store import ChannelStore
 from pbxapi.cache.view import CallList
-from pbxapi.directory.lines import Account, Line
+from pbxapi.directory.lines import Account, Line, Outroute
 from pbxapi.errors import DatabaseUnavailable, PbxRefused, PbxUnavailable
 from pbxapi.faults import Fault
 
 NOW = 1_000_000.0
+CONTEXTS = {"pospojeni", "nevyzvednuto"}
 
 
 def _line(
@@ -32,7 +34,7 @@ def _line(
         public_num=more.get("public"),
         name=f"Linka {internal}",
         outroute_id=more.get("outroute"),
-        recording=False,
+        recording=more.get("recording", False),
         accounts=tuple(
             Account(id=number * 10 + i, sip_username=name, technology=technology)  # type: ignore[arg-type]
             for i, (technology, name) in enumerate(accounts)
@@ -42,7 +44,7 @@ def _line(
 
 LINES = (
     _line(5, "100", 1, ("SIP", "sip100"), ("PJSIP", "sip100b"), public="299299000", outroute=3),
-    _line(6, "200", 1, ("SIP", "sip200")),
+    _line(6, "200", 1, ("SIP", "sip200"), recording=True),
     _line(7, "200", 2, ("SIP", "sip200druhy")),
     _line(9, "300", 1),
 )
@@ -80,6 +82,25 @@ class FakeLines:
         self._find()
         return {"prvni": 1, "druhy": 2}.get(name)
 
+    async def outroute_by_name(self, name: str, /) -> Outroute | None:
+        self._find()
+        return Outroute(id=3, name=name) if name == "odchozi" else None
+
+    async def outroute_by_id(self, identifier: str, /) -> Outroute | None:
+        self._find()
+        return Outroute(id=3, name="odchozi") if identifier == "3" else None
+
+
+class FakeCards:
+    """Remembers the fields of the one call."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, str] = {}
+
+    def issue(self, fields: Mapping[str, str], /) -> str:
+        self.fields = dict(fields)
+        return "c" * 32
+
 
 class FakePbx:
     """Takes requests down as Asterisk would read them."""
@@ -88,11 +109,15 @@ class FakePbx:
         self._down = down
         self._refuses = refuses
         self.sent: list[Request] = []
+        self.cards = FakeCards()
 
     async def request(self, request: Request, /) -> Message:
         encode(request, "1")  # what cannot be sent must fail here too
         if self._down:
             raise PbxUnavailable("it is down")
+        if request.action == "Getvar":
+            name = dict(request.headers)["Variable"].removeprefix("DIALPLAN_EXISTS(")[:-1]
+            return Message(f"Response: Success\r\nValue: {int(name in CONTEXTS)}".encode())
         self.sent.append(request)
         if self._refuses:
             raise PbxRefused(self._refuses)
@@ -154,5 +179,18 @@ def make_ports(case: Mapping[str, Any]) -> tuple[Ports, FakePbx]:
     def legs() -> Iterator[Leg]:
         return calls.legs(time.monotonic())
 
+    def is_live(name: str) -> bool:
+        return calls.is_live(name, time.monotonic())
+
     lines = FakeLines(down=case.get("directory", {}).get("down", False))
-    return Ports(pbx=pbx, lines=lines, legs=legs, ring_timeout_s=30), pbx
+    ports = Ports(
+        pbx=pbx,
+        lines=lines,
+        legs=legs,
+        is_live=is_live,
+        cards=pbx.cards,
+        agi_address="127.0.0.1:4573",
+        record_roots=(PurePosixPath("/var/spool/asterisk/monitor"), PurePosixPath("/mnt/nas")),
+        ring_timeout_s=30,
+    )
+    return ports, pbx

@@ -20,7 +20,8 @@ COLUMNS = {
     "api_users": "id username password_hash permissions enabled networks",
     "cdr": "id start answer end clid src dst dcontext channel dstchannel lastapp lastdata duration"
     " billsec disposition amaflags accountcode uniqueid linkedid userfield sequence peeraccount"
-    " customcdr1 customcdr2 customcdr3 customcdr4 recordingfile",
+    " customcdr1 customcdr2 customcdr3 customcdr4 recordingfile "
+    + " ".join(f"customcdr{n}_{part}" for n in range(1, 5) for part in range(2, 6)),
     "record_moves": "id cdr_id source_path target_path state started_at",
     "schema_migrations": "version name checksum applied_at",
 }
@@ -149,7 +150,7 @@ async def test_a_call_record_of_any_length_is_accepted(database: Database) -> No
     )
     (row,) = await database.fetch("SELECT id, length(customcdr4) AS n FROM pbxapi.cdr")
 
-    assert (row["id"], row["n"]) == (1, 5000)
+    assert (row["id"], row["n"]) == (1, 5 * 5000), "the field and its four further parts"
 
 
 READ = (
@@ -199,3 +200,14 @@ async def test_the_roles_cannot_log_in(database: Database) -> None:
     rows = await database.fetch("SELECT rolcanlogin FROM pg_roles WHERE rolname LIKE 'pbxapi\\_%'")
 
     assert [row["rolcanlogin"] for row in rows] == [False, False]
+
+
+async def test_parts_of_a_custom_field_become_one_value(database: Database) -> None:
+    """cdr_pgsql writes 256 bytes of a value; what is longer comes in parts."""
+    await database.execute(
+        "INSERT INTO pbxapi.cdr (customcdr1, customcdr2, customcdr2_2, customcdr2_3, customcdr3_2)"
+        " VALUES ('a', 'b', 'č', 'd', 'lost')"
+    )
+    (row,) = await database.fetch("SELECT * FROM pbxapi.cdr")
+    assert [row[f"customcdr{n}"] for n in range(1, 5)] == ["a", "bčd", None, None]
+    assert not any(value for name, value in row.items() if "_" in name)

@@ -79,7 +79,8 @@ def pytest_runtest_makereport(
     """Add to a failed test what Asterisk logged while it ran."""
     report = yield
     server = getattr(item, "funcargs", {}).get("asterisk")
-    if report.failed and isinstance(server, Asterisk) and _LOG_START in item.stash:
+    logged = isinstance(server, Asterisk) and _LOG_START in item.stash
+    if report.failed and logged and server.log.exists():  # the last teardown removes it
         with server.log.open("rb") as log:
             log.seek(item.stash[_LOG_START])
             text = log.read().decode("utf-8", "replace")[-_LOG_TAIL:]

@@ -1,0 +1,1 @@
+"""FastAGI: the dialplan comes here for what a call carries that must not travel through AMI."""

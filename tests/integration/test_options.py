@@ -1,0 +1,364 @@
+"""Every option of a call on real Asterisk 16 and 22, read where its effect lands."""
+
+import asyncio
+import wave
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from pbxapi.ami.requests import Request, variables
+from pbxapi.ami.session import connect
+from pbxapi.errors import PbxUnavailable
+from tests.services.asterisk import Asterisk, LiveChannel
+from tests.services.daemon import PASSWORD, USERNAME, Daemon, StartDaemon, seed
+from tests.services.lines import TRUNK
+from tests.services.phones import Mode, Phones
+from tests.services.php import Php
+from tests.services.ports import Ports
+from tests.services.postgres import Database
+from tests.services.waiting import eventually
+
+#: What a global variable is before the dial plan sets it.
+UNSET = "-"
+#: Whatever has broken a CDR, a dial plan or an AGI command before.
+NASTY = {
+    "customCDR1": 'klient=42; "quoted", comma',
+    "customCDR2": "${SHELL(touch /tmp/pbxapi-injected)} ${EXTEN} %41 $[1+1]",
+    "customCDR3": "back\\slash\\ 'čau' žluťoučký kůň \\\\\" |&;()<>{}[]^",
+    "customCDR4": "ř" * 255,
+}
+
+
+@pytest_asyncio.fixture
+async def daemon(
+    asterisk: Asterisk, database: Database, start_daemon: StartDaemon
+) -> AsyncIterator[Daemon]:
+    await seed(database, asterisk.technology)
+    await database.execute("UPDATE pbxapi.extensions SET recording = true WHERE id = 1")
+    await asterisk.aio.write_cdr_to(database.dsn)
+    started = await start_daemon(
+        asterisk.ami_port,
+        asterisk.ami_username,
+        asterisk.ami_secret,
+        RECORDS_ROOTS=str(asterisk.monitor),
+    )
+    await eventually(lambda: started.events("cache.listed"), within_s=5, what="the first list")
+    yield started
+
+
+async def talk(daemon: Daemon, *usernames: str) -> list[dict[str, str]]:
+    async def probe() -> list[dict[str, str]]:
+        rows = await daemon.calls()
+        up = {r["channelName"] for r in rows if r["status"] == "Up"}
+        found = all(any(f"/{name}-" in channel for channel in up) for name in usernames)
+        return rows if found and len(rows) == len(usernames) else []
+
+    return await eventually(probe, within_s=8, what=f"{usernames} talk")
+
+
+async def silence(daemon: Daemon, asterisk: Asterisk) -> None:
+    async def probe() -> bool:
+        return not await daemon.calls() and not await asterisk.aio.channels()
+
+    await eventually(probe, within_s=15, what="no channel")
+
+
+async def hang_up(daemon: Daemon, asterisk: Asterisk) -> None:
+    for row in await daemon.calls():
+        await daemon.ask("hangupcall", channelName=row["channelName"])
+    await silence(daemon, asterisk)
+
+
+async def cdrs(database: Database, count: int = 1) -> list[dict[str, Any]]:
+    """The rows that carry a custom field or a recording, once there are so many."""
+
+    async def probe() -> list[Any]:
+        rows = await database.fetch("SELECT * FROM pbxapi.cdr ORDER BY id")
+        marked = [dict(r) for r in rows if r["customcdr1"] or r["recordingfile"]]
+        return marked if len(marked) >= count else []
+
+    return await eventually(probe, within_s=6, what=f"{count} CDRs")
+
+
+def fields(row: dict[str, Any]) -> dict[str, str]:
+    return {name: row[name.lower()] for name in NASTY}
+
+
+async def variable(asterisk: Asterisk, name: str) -> str:
+    """A global variable of the dial plan, or ""."""
+    text = await asterisk.aio.cli("dialplan show globals")
+    lines = (line.strip().partition("=") for line in text.splitlines())
+    value = next((value for key, _, value in lines if key == name), "")
+    return "" if value == UNSET else value
+
+
+async def becomes(asterisk: Asterisk, name: str) -> str:
+    value: str = await eventually(
+        lambda: variable(asterisk, name), within_s=8, what=f"the dial plan sets {name}"
+    )
+    return value
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def no_globals(asterisk: Asterisk) -> None:
+    for name in ("LAB_ENTERED", "LAB_FAILED", "LAB_MACRO"):
+        await asterisk.aio.set_global(name, UNSET)
+
+
+async def test_php_sends_custom_fields_and_every_one_arrives_exactly(
+    daemon: Daemon, asterisk: Asterisk, phones: Phones, php: Php, database: Database
+) -> None:
+    await phones.up("Linka_1000")
+    await phones.up("Linka_1001")
+    await php.get(
+        daemon.url,
+        {"username": USERNAME, "password": PASSWORD, "action": "originate",
+         "srcSipUsername": "Linka_1000", "dstNum": "1001"} | NASTY,
+    )  # fmt: skip
+    await talk(daemon, "Linka_1000", "Linka_1001")
+    await hang_up(daemon, asterisk)
+    rows = await cdrs(database, 2)
+    assert [fields(row) for row in rows] == [NASTY] * len(rows)
+    answered = {
+        row["channel"].split("/")[1][:6] for row in rows if row["disposition"] == "ANSWERED"
+    }
+    assert answered >= {"1000@p", "Linka_"}, "who rang the line, and the line"
+    assert not Path("/tmp/pbxapi-injected").exists()
+    assert daemon.events("agi.served")
+
+
+@pytest.mark.parametrize(
+    ("line", "target", "disposition"),
+    [
+        ("busy", "answer", "BUSY"),
+        ("ring", "answer", "NO ANSWER"),
+        ("answer", "busy", "BUSY"),
+        ("answer", "ring", "NO ANSWER"),
+    ],
+)
+async def test_custom_fields_of_a_call_that_does_not_come_about(
+    daemon: Daemon,
+    asterisk: Asterisk,
+    phones: Phones,
+    database: Database,
+    line: Mode,
+    target: Mode,
+    disposition: str,
+) -> None:
+    await phones.up("Linka_1000", mode=line)
+    await phones.up("Linka_1001", mode=target)
+    await daemon.ask(
+        "originate",
+        srcSipUsername="Linka_1000",
+        dstNum="1001",
+        srcRingTimeout="1",
+        dstRingTimeout="1",
+        **NASTY,
+    )
+    await eventually(lambda: phones.invites("Linka_1000"), within_s=5, what="the line rings")
+    await silence(daemon, asterisk)
+    rows = await cdrs(database)
+    assert [fields(row) for row in rows] == [NASTY] * len(rows)
+    assert disposition in {row["disposition"] for row in rows}
+
+
+@pytest.mark.parametrize("fastagi", ["down", "silent"])
+async def test_fastagi_that_does_not_answer_holds_no_call(
+    asterisk: Asterisk, phones: Phones, ports: Ports, fastagi: str
+) -> None:
+    """300 ms at most, then the telephone rings without the fields."""
+    await phones.up("Linka_1000", mode="ring")
+    port = ports.tcp()
+    loop = asyncio.get_running_loop()
+    silent = await loop.create_server(asyncio.Protocol, "127.0.0.1", port)
+    if fastagi == "down":
+        silent.close()
+    session = await connect(asterisk.ami_host, asterisk.ami_port, (), lambda _event: None)
+    await session.log_in(asterisk.ami_username, asterisk.ami_secret)
+    values = {
+        "ACCOUNTS": f"{asterisk.technology}/Linka_1000",
+        "DST": "1001",
+        "DIALPLAN": "1",
+        "SRC_TIMEOUT": "5",
+        "DST_TIMEOUT": "5",
+        "CARD": "c" * 32,
+        "AGI": f"127.0.0.1:{port}",
+    }
+    headers = (
+        ("Channel", "Local/1000@pbxapi-originate/n"),
+        ("Context", "pbxapi-originated"),
+        ("Exten", "s"),
+        ("Priority", "1"),
+        ("Async", "true"),
+        *variables((f"__PBXAPI_{name}", value) for name, value in values.items()),
+    )
+    try:
+        await session.request(Request("Originate", headers))
+        began = loop.time()
+        await eventually(lambda: phones.invites("Linka_1000"), within_s=3, what="it rings")
+        assert loop.time() - began < 1  # a connect alone would take 2 s, and an answer for ever
+    finally:
+        session.close(PbxUnavailable("the test is over"))
+        silent.close()
+
+
+async def test_recording_has_the_length_of_the_talk_and_its_path_is_in_the_cdr(
+    daemon: Daemon, asterisk: Asterisk, phones: Phones, database: Database
+) -> None:
+    await phones.up("Linka_1000")
+    await daemon.ask(
+        "originate",
+        srcSipUsername="Linka_1000",
+        dstNum="602",
+        monitorFilename="hovor čtyři.wav",
+        monitorPath=f"{asterisk.monitor}/2026/listopad",
+    )
+    await talk(daemon, "Linka_1000")
+    path = Path(asterisk.monitor) / "2026/listopad/hovor čtyři.wav"
+    await eventually(path.exists, within_s=5, what="the recording has begun")
+    await asyncio.sleep(3)
+    await hang_up(daemon, asterisk)
+    rows = await cdrs(database)
+    assert {row["recordingfile"] for row in rows} == {str(path)}
+
+    def length() -> float:
+        with wave.open(str(path)) as sound:
+            return sound.getnframes() / sound.getframerate()
+
+    await eventually(lambda: length() > 0, within_s=3, what="the file is closed")
+    assert 2 < length() < 4  # three seconds, less what the music took to begin
+
+
+async def test_a_line_without_permission_is_not_recorded(
+    daemon: Daemon, asterisk: Asterisk, phones: Phones
+) -> None:
+    await phones.up("Linka_1002")
+    await daemon.ask(
+        "originate", srcSipUsername="Linka_1002", dstNum="602", monitorFilename="tajne.wav"
+    )
+    await talk(daemon, "Linka_1002")
+    await asyncio.sleep(0.5)
+    assert not (Path(asterisk.monitor) / "tajne.wav").exists()
+
+
+async def test_macro_runs_on_the_line_before_it_rings(
+    daemon: Daemon, asterisk: Asterisk, phones: Phones
+) -> None:
+    await phones.up("Linka_1000", mode="ring")
+    await daemon.ask("originate", srcSipUsername="Linka_1000", dstNum="1001", macro="oznameni")
+    assert "/Linka_1000-" in await becomes(asterisk, "LAB_MACRO")
+    await eventually(lambda: phones.invites("Linka_1000"), within_s=3, what="it rings")
+
+
+async def test_macro_that_does_not_exist_hinders_nothing(daemon: Daemon, phones: Phones) -> None:
+    await phones.up("Linka_1000")
+    await phones.up("Linka_1001")
+    await daemon.ask("originate", srcSipUsername="Linka_1000", dstNum="1001", macro="neni")
+    await talk(daemon, "Linka_1000", "Linka_1001")
+
+
+@pytest.mark.parametrize(
+    ("context", "entered"), [("pospojeni", "pospojeni-s"), ("jen-cisla", "jen-cisla-800123456")]
+)
+async def test_dial_lets_the_answered_call_into_its_context(
+    daemon: Daemon,
+    asterisk: Asterisk,
+    phones: Phones,
+    database: Database,
+    context: str,
+    entered: str,
+) -> None:
+    await phones.trunk()
+    answer = await daemon.ask(
+        "dial", dstNum="800123456", outrouteName="odchozi", context=context, **NASTY
+    )
+    assert answer.raw == b'{"success":"true"}'
+    assert await becomes(asterisk, "LAB_ENTERED") == entered
+    await talk(daemon, TRUNK)
+    channels = await asterisk.aio.channels()
+    assert (context, True) in {
+        (c.context, c.name.startswith("Local/800123456@dial_out_1-")) for c in channels
+    }
+    await hang_up(daemon, asterisk)
+    marked = await cdrs(database)
+    assert [fields(row) for row in marked] == [NASTY] * len(marked)
+
+
+@pytest.mark.parametrize(
+    ("mode", "failed"), [("busy", "BUSY-17"), ("ring", "NOANSWER-19"), ("reject", None)]
+)
+async def test_dial_lets_the_failed_call_into_its_hangup_context(
+    daemon: Daemon, asterisk: Asterisk, phones: Phones, mode: Mode, failed: str | None
+) -> None:
+    await phones.trunk(mode)
+    await daemon.ask(
+        "dial",
+        dstNum="800123456",
+        outrouteId="1",
+        context="pospojeni",
+        hangupContext="nevyzvednuto",
+        dstRingTimeout="2",
+    )
+    status = await becomes(asterisk, "LAB_FAILED")
+    assert failed is None or status == failed
+    assert await variable(asterisk, "LAB_ENTERED") == ""
+    await silence(daemon, asterisk)
+
+
+async def test_dial_into_a_context_that_does_not_exist_rings_nobody(
+    daemon: Daemon, asterisk: Asterisk
+) -> None:
+    answer = await daemon.ask("dial", dstNum="800123456", outrouteId="1", context="neni")
+    assert (answer.errno, answer.data["reason"]) == ("907", "Context neni not found")
+    assert await asterisk.aio.channels() == []
+
+
+async def spying_on(asterisk: Asterisk) -> LiveChannel:
+    async def probe() -> LiveChannel | None:
+        channels = await asterisk.aio.channels()
+        return next((c for c in channels if c.application == "ChanSpy"), None)
+
+    return await eventually(probe, within_s=8, what="somebody spies")
+
+
+async def test_spying_by_channel_hears_that_one_and_ends_with_it(
+    daemon: Daemon, asterisk: Asterisk, phones: Phones
+) -> None:
+    for name in ("Linka_1001", "Linka_1005"):
+        await phones.up(name)
+    await phones.call("Linka_1000", "1001")
+    rows = await talk(daemon, "Linka_1000", "Linka_1001")
+    spied = next(r["channelName"] for r in rows if "Linka_1001" in r["channelName"])
+    answer = await daemon.ask("spying", srcSipUsername="Linka_1005", dstChannelName=spied)
+    assert answer.raw == b'{"success":"true"}'
+    spy = await spying_on(asterisk)
+    assert "/Linka_1005-" in spy.name
+    assert spy.data.split(",")[0] == spied
+    (invite,) = phones.invites("Linka_1005")
+    assert (invite.number, invite.name) == ("000", "Spy")
+    await daemon.ask("hangupcall", channelName=spied)
+    await silence(daemon, asterisk)
+
+
+async def test_spying_on_a_line_waits_for_its_call(
+    daemon: Daemon, asterisk: Asterisk, phones: Phones
+) -> None:
+    for name in ("Linka_1001", "Linka_1005"):
+        await phones.up(name)
+    await daemon.ask(
+        "spying",
+        srcSipUsername="Linka_1005",
+        dstExtenInternalNum="1001",
+        dstDialplanName="prvni",
+        spyCid="299",
+        spyName="Šéf",
+    )
+    await talk(daemon, "Linka_1005")
+    await phones.call("Linka_1000", "1001")
+    spy = await spying_on(asterisk)
+    assert "/Linka_1001-" in spy.data
+    (invite,) = phones.invites("Linka_1005")
+    assert (invite.number, invite.name) == ("299", "Šéf")
