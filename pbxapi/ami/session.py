@@ -24,6 +24,8 @@ from pbxapi.errors import PbxapiError, PbxRefused, PbxUnavailable
 ANSWER_DEADLINE_S: Final = 5.0
 #: A list of 10,000 channels takes Asterisk 0.2 s; the rest is for a PBX under load.
 LIST_DEADLINE_S: Final = 15.0
+#: Asterisk answers a Challenge at once; who does not know it may say nothing at all.
+CHALLENGE_DEADLINE_S: Final = 2.0
 #: Connecting, and the banner, on a host that answers at all.
 CONNECT_DEADLINE_S: Final = 5.0
 
@@ -129,15 +131,23 @@ class AmiSession(asyncio.Protocol):
         """
         async with _deadline("the AMI banner", CONNECT_DEADLINE_S):
             await asyncio.shield(self._banner)
-        try:
-            challenge = (await self.request(CHALLENGE)).get("Challenge")
-            request = login_md5(username, secret, challenge)
-        except PbxRefused:
-            request = login(username, secret)
+        challenge = await self._challenge()
+        request = login_md5(username, secret, challenge) if challenge else login(username, secret)
         try:
             return await self.request(request)
         except PbxRefused as error:
             raise LoginRefused(str(error)) from error
+
+    async def _challenge(self) -> str:
+        """The server's challenge, or "" where it has none: proxies of AMI may not know the word."""
+        try:
+            return (await self.request(CHALLENGE, CHALLENGE_DEADLINE_S)).get("Challenge")
+        except PbxRefused:
+            return ""
+        except PbxUnavailable:
+            if self.lost.done():
+                raise
+            return ""
 
     async def request(self, request: Request, deadline_s: float = ANSWER_DEADLINE_S) -> Message:
         """Send an action and return the response to it.

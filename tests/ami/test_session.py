@@ -90,6 +90,31 @@ async def test_login_with_the_secret_where_no_challenge_is_to_be_had() -> None:
         await session.log_in("lab", SECRET)
 
 
+async def test_login_with_the_secret_where_a_challenge_is_never_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session_module, "CHALLENGE_DEADLINE_S", 0.05)
+
+    async def script(connection: Connection) -> None:
+        connection.greet()
+        await connection.action("Challenge")
+        connection.answer(await connection.action("Login"), "Message: Authentication accepted")
+        await hold(connection)
+
+    async with connected(script) as (session, _, _):
+        await session.log_in("lab", SECRET)
+
+
+async def test_a_connection_that_ends_at_the_challenge_is_unavailable() -> None:
+    async def script(connection: Connection) -> None:
+        connection.greet()
+        await connection.action("Challenge")
+
+    async with connected(script) as (session, _, _):
+        with pytest.raises(PbxUnavailable, match="closed"):
+            await session.log_in("lab", SECRET)
+
+
 async def test_a_wrong_secret_is_a_refused_login() -> None:
     async def script(connection: Connection) -> None:
         connection.greet()
