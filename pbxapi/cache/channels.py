@@ -173,24 +173,49 @@ def _dial(channels: Channels, fields: Fields, _now: Instant) -> Changes:
 
 def _blind_transfer(channels: Channels, fields: Fields, _now: Instant) -> Changes:
     """The transferee goes on in the dial plan, at the extension that it is transferred to."""
-    old = channels.get(fields.get("TransfereeUniqueid", ""))
-    if old is None:
-        return NOTHING
-    dialled = dialled_number(fields.get("Extension", "")) or old.dialled
-    return [(old.uniqueid, old._replace(called=False, dialled=dialled, transferred=False))]
+    number = dialled_number(fields.get("Extension", ""))
+    return [
+        (
+            party.uniqueid,
+            party._replace(called=False, dialled=number or party.dialled, transferred=False),
+        )
+        for party in _transferees(channels, fields, fields.get("TransfererCallerIDNum", ""))
+    ]
 
 
 def _attended_transfer(channels: Channels, fields: Fields, _now: Instant) -> Changes:
     """From now on the transferee calls the target, whoever of them had called the transferer."""
-    changes = NOTHING.copy()
-    transferee = channels.get(fields.get("TransfereeUniqueid", ""))
-    if transferee is not None and fields.get("Result") == "Success":
-        changed = transferee._replace(called=False, transferred=True)
-        changes.append((transferee.uniqueid, changed))
-        target = channels.get(fields.get("TransferTargetUniqueid", ""))
-        if target is not None:
-            changes.append((target.uniqueid, target._replace(called=True)))
+    if fields.get("Result") != "Success":
+        return NOTHING
+    changes: Changes = [
+        (party.uniqueid, party._replace(called=False, transferred=True))
+        for party in _transferees(channels, fields, fields.get("OrigTransfererCallerIDNum", ""))
+    ]
+    target = channels.get(fields.get("TransferTargetUniqueid", ""))
+    if changes and target is not None:
+        changes.append((target.uniqueid, target._replace(called=True)))
     return changes
+
+
+def _transferees(channels: Channels, fields: Fields, transferer: str) -> list[Channel]:
+    """Who is transferred: the transferee, and where need be who is behind it.
+
+    A transferee may be half of a Local channel that was not optimised away. Behind it is who talks
+    to the transferer's number.
+    """
+    transferee = channels.get(fields.get("TransfereeUniqueid", ""))
+    if transferee is None:
+        return []
+    if not transferee.name.startswith("Local/"):
+        return [transferee]
+    behind = [
+        channel
+        for channel in channels.values()
+        if channel.linkedid == transferee.linkedid
+        and channel.connected_num == transferer
+        and not channel.name.startswith("Local/")
+    ]
+    return [transferee, *behind]
 
 
 def _hangup(channels: Channels, fields: Fields, _now: Instant) -> Changes:

@@ -334,3 +334,31 @@ def test_a_channel_that_is_known_keeps_its_beginning_in_a_list() -> None:
     channel = list_item(known, fields, NOW)
     assert channel is not None
     assert channel.began == known.began
+
+
+def test_a_transfer_reaches_through_half_of_a_local_channel() -> None:
+    """Without optimisation the transferee is the half; who talks through it is told too."""
+
+    def channel(uniqueid: str, name: str, connected: str, dialled: str = "") -> Channel:
+        return Channel(
+            uniqueid, name, "1.1", "Up", "1000", connected, "", "ctx", 0.0, False, dialled, False
+        )
+
+    channels = {
+        "1.1": channel("1.1", "SIP/1000-1", "1001", "1001"),
+        "1.2": channel("1.2", "Local/1001@x-1;2", "1001"),
+        "1.3": channel("1.3", "SIP/7-1", "9", "9"),
+    }
+    blind = {"TransfereeUniqueid": "1.2", "TransfererCallerIDNum": "1001", "Extension": "1002"}
+    changed = dict(REDUCERS["BlindTransfer"](channels, blind, Instant(1.0, 1.0)))
+    assert {key: after.dialled for key, after in changed.items() if after} == {
+        "1.1": "1002",
+        "1.2": "1002",
+    }
+    attended = {
+        "Result": "Success",
+        "TransfereeUniqueid": "1.2",
+        "OrigTransfererCallerIDNum": "1001",
+    }
+    changed = dict(REDUCERS["AttendedTransfer"](channels, attended, Instant(1.0, 1.0)))
+    assert {key for key, after in changed.items() if after and after.transferred} == {"1.1", "1.2"}

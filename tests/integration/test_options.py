@@ -2,7 +2,7 @@
 
 import asyncio
 import wave
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.services.asterisk import Asterisk, LiveChannel
 from tests.services.daemon import PASSWORD, USERNAME, Daemon, StartDaemon, seed
 from tests.services.lines import TRUNK
 from tests.services.phones import Mode, Phones
-from tests.services.php import Php
+from tests.services.php import Php, PhpAnswer
 from tests.services.ports import Ports
 from tests.services.postgres import Database
 from tests.services.waiting import eventually
@@ -47,6 +47,19 @@ async def daemon(
     )
     await eventually(lambda: started.events("cache.listed"), within_s=5, what="the first list")
     yield started
+
+
+#: A request of an unmodified PHP script: action and parameters → what it got.
+Legacy = Callable[..., Awaitable[PhpAnswer]]
+
+
+@pytest.fixture
+def legacy(daemon: Daemon, php: Php) -> Legacy:
+    async def ask(action: str, **params: str) -> PhpAnswer:
+        who = {"username": USERNAME, "password": PASSWORD, "action": action}
+        return await php.get(daemon.url, who | params)
+
+    return ask
 
 
 async def talk(daemon: Daemon, *usernames: str) -> list[dict[str, str]]:
@@ -108,16 +121,12 @@ async def no_globals(asterisk: Asterisk) -> None:
         await asterisk.aio.set_global(name, UNSET)
 
 
-async def test_php_sends_custom_fields_and_every_one_arrives_exactly(
-    daemon: Daemon, asterisk: Asterisk, phones: Phones, php: Php, database: Database
+async def test_every_custom_field_arrives_exactly(
+    daemon: Daemon, asterisk: Asterisk, phones: Phones, legacy: Legacy, database: Database
 ) -> None:
     await phones.up("Linka_1000")
     await phones.up("Linka_1001")
-    await php.get(
-        daemon.url,
-        {"username": USERNAME, "password": PASSWORD, "action": "originate",
-         "srcSipUsername": "Linka_1000", "dstNum": "1001"} | NASTY,
-    )  # fmt: skip
+    await legacy("originate", srcSipUsername="Linka_1000", dstNum="1001", **NASTY)
     await talk(daemon, "Linka_1000", "Linka_1001")
     await hang_up(daemon, asterisk)
     rows = await cdrs(database, 2)
@@ -147,10 +156,11 @@ async def test_custom_fields_of_a_call_that_does_not_come_about(
     line: Mode,
     target: Mode,
     disposition: str,
+    legacy: Legacy,
 ) -> None:
     await phones.up("Linka_1000", mode=line)
     await phones.up("Linka_1001", mode=target)
-    await daemon.ask(
+    await legacy(
         "originate",
         srcSipUsername="Linka_1000",
         dstNum="1001",
@@ -206,10 +216,14 @@ async def test_fastagi_that_does_not_answer_holds_no_call(
 
 
 async def test_recording_has_the_length_of_the_talk_and_its_path_is_in_the_cdr(
-    daemon: Daemon, asterisk: Asterisk, phones: Phones, database: Database
+    daemon: Daemon,
+    asterisk: Asterisk,
+    phones: Phones,
+    database: Database,
+    legacy: Legacy,
 ) -> None:
     await phones.up("Linka_1000")
-    await daemon.ask(
+    await legacy(
         "originate",
         srcSipUsername="Linka_1000",
         dstNum="602",
@@ -226,17 +240,20 @@ async def test_recording_has_the_length_of_the_talk_and_its_path_is_in_the_cdr(
 
     def length() -> float:
         with wave.open(str(path)) as sound:
-            return sound.getnframes() / sound.getframerate()
+            return float(sound.getnframes() / sound.getframerate())
 
     await eventually(lambda: length() > 0, within_s=3, what="the file is closed")
     assert 2 < length() < 4  # three seconds, less what the music took to begin
 
 
 async def test_a_line_without_permission_is_not_recorded(
-    daemon: Daemon, asterisk: Asterisk, phones: Phones
+    daemon: Daemon,
+    asterisk: Asterisk,
+    phones: Phones,
+    legacy: Legacy,
 ) -> None:
     await phones.up("Linka_1002")
-    await daemon.ask(
+    await legacy(
         "originate", srcSipUsername="Linka_1002", dstNum="602", monitorFilename="tajne.wav"
     )
     await talk(daemon, "Linka_1002")
@@ -245,18 +262,23 @@ async def test_a_line_without_permission_is_not_recorded(
 
 
 async def test_macro_runs_on_the_line_before_it_rings(
-    daemon: Daemon, asterisk: Asterisk, phones: Phones
+    daemon: Daemon,
+    asterisk: Asterisk,
+    phones: Phones,
+    legacy: Legacy,
 ) -> None:
     await phones.up("Linka_1000", mode="ring")
-    await daemon.ask("originate", srcSipUsername="Linka_1000", dstNum="1001", macro="oznameni")
+    await legacy("originate", srcSipUsername="Linka_1000", dstNum="1001", macro="oznameni")
     assert "/Linka_1000-" in await becomes(asterisk, "LAB_MACRO")
     await eventually(lambda: phones.invites("Linka_1000"), within_s=3, what="it rings")
 
 
-async def test_macro_that_does_not_exist_hinders_nothing(daemon: Daemon, phones: Phones) -> None:
+async def test_macro_that_does_not_exist_hinders_nothing(
+    daemon: Daemon, phones: Phones, legacy: Legacy
+) -> None:
     await phones.up("Linka_1000")
     await phones.up("Linka_1001")
-    await daemon.ask("originate", srcSipUsername="Linka_1000", dstNum="1001", macro="neni")
+    await legacy("originate", srcSipUsername="Linka_1000", dstNum="1001", macro="neni")
     await talk(daemon, "Linka_1000", "Linka_1001")
 
 
@@ -270,9 +292,10 @@ async def test_dial_lets_the_answered_call_into_its_context(
     database: Database,
     context: str,
     entered: str,
+    legacy: Legacy,
 ) -> None:
     await phones.trunk()
-    answer = await daemon.ask(
+    answer = await legacy(
         "dial", dstNum="800123456", outrouteName="odchozi", context=context, **NASTY
     )
     assert answer.raw == b'{"success":"true"}'
@@ -291,10 +314,15 @@ async def test_dial_lets_the_answered_call_into_its_context(
     ("mode", "failed"), [("busy", "BUSY-17"), ("ring", "NOANSWER-19"), ("reject", None)]
 )
 async def test_dial_lets_the_failed_call_into_its_hangup_context(
-    daemon: Daemon, asterisk: Asterisk, phones: Phones, mode: Mode, failed: str | None
+    daemon: Daemon,
+    asterisk: Asterisk,
+    phones: Phones,
+    mode: Mode,
+    failed: str | None,
+    legacy: Legacy,
 ) -> None:
     await phones.trunk(mode)
-    await daemon.ask(
+    await legacy(
         "dial",
         dstNum="800123456",
         outrouteId="1",
@@ -309,30 +337,35 @@ async def test_dial_lets_the_failed_call_into_its_hangup_context(
 
 
 async def test_dial_into_a_context_that_does_not_exist_rings_nobody(
-    daemon: Daemon, asterisk: Asterisk
+    daemon: Daemon,
+    asterisk: Asterisk,
+    legacy: Legacy,
 ) -> None:
-    answer = await daemon.ask("dial", dstNum="800123456", outrouteId="1", context="neni")
-    assert (answer.errno, answer.data["reason"]) == ("907", "Context neni not found")
+    answer = await legacy("dial", dstNum="800123456", outrouteId="1", context="neni")
+    assert answer.raw == (b'{"success":"false","errno":"907","reason":"Context neni not found"}')
     assert await asterisk.aio.channels() == []
 
 
 async def spying_on(asterisk: Asterisk) -> LiveChannel:
-    async def probe() -> LiveChannel | None:
-        channels = await asterisk.aio.channels()
-        return next((c for c in channels if c.application == "ChanSpy"), None)
+    async def probe() -> list[LiveChannel]:
+        return [c for c in await asterisk.aio.channels() if c.application == "ChanSpy"]
 
-    return await eventually(probe, within_s=8, what="somebody spies")
+    (spy,) = await eventually(probe, within_s=8, what="somebody spies")
+    return spy
 
 
 async def test_spying_by_channel_hears_that_one_and_ends_with_it(
-    daemon: Daemon, asterisk: Asterisk, phones: Phones
+    daemon: Daemon,
+    asterisk: Asterisk,
+    phones: Phones,
+    legacy: Legacy,
 ) -> None:
     for name in ("Linka_1001", "Linka_1005"):
         await phones.up(name)
     await phones.call("Linka_1000", "1001")
     rows = await talk(daemon, "Linka_1000", "Linka_1001")
     spied = next(r["channelName"] for r in rows if "Linka_1001" in r["channelName"])
-    answer = await daemon.ask("spying", srcSipUsername="Linka_1005", dstChannelName=spied)
+    answer = await legacy("spying", srcSipUsername="Linka_1005", dstChannelName=spied)
     assert answer.raw == b'{"success":"true"}'
     spy = await spying_on(asterisk)
     assert "/Linka_1005-" in spy.name
@@ -344,11 +377,14 @@ async def test_spying_by_channel_hears_that_one_and_ends_with_it(
 
 
 async def test_spying_on_a_line_waits_for_its_call(
-    daemon: Daemon, asterisk: Asterisk, phones: Phones
+    daemon: Daemon,
+    asterisk: Asterisk,
+    phones: Phones,
+    legacy: Legacy,
 ) -> None:
     for name in ("Linka_1001", "Linka_1005"):
         await phones.up(name)
-    await daemon.ask(
+    await legacy(
         "spying",
         srcSipUsername="Linka_1005",
         dstExtenInternalNum="1001",
@@ -362,3 +398,43 @@ async def test_spying_on_a_line_waits_for_its_call(
     assert "/Linka_1001-" in spy.data
     (invite,) = phones.invites("Linka_1005")
     assert (invite.number, invite.name) == ("299", "Šéf")
+
+
+async def test_custom_fields_stay_with_the_line_that_was_transferred(
+    daemon: Daemon, asterisk: Asterisk, phones: Phones, legacy: Legacy, database: Database
+) -> None:
+    await phones.up("Linka_1000")
+    await phones.up("Linka_1001", mode="refer", refer_to="1002")
+    await phones.up("Linka_1002")
+    await legacy("originate", srcSipUsername="Linka_1000", dstNum="1001", **NASTY)
+    await talk(daemon, "Linka_1000", "Linka_1001")
+    phones.press("Linka_1001")
+    rows = await talk(daemon, "Linka_1000", "Linka_1002")
+    assert [(row["src"], row["dst"]) for row in rows] == [("1000", "1002"), ("1000", "1002")]
+    await hang_up(daemon, asterisk)
+
+    async def transferred() -> list[dict[str, Any]]:
+        rows = await cdrs(database, 2)
+        return rows if any(row["dst"] == "1002" for row in rows) else []
+
+    found = await eventually(transferred, within_s=6, what="the CDR of the second talk")
+    assert [fields(row) for row in found] == [NASTY] * len(found)
+
+
+async def test_asterisk_that_dies_before_anybody_answers_leaves_nothing(
+    daemon: Daemon, asterisk: Asterisk, phones: Phones, legacy: Legacy
+) -> None:
+    await phones.up("Linka_1000", mode="ring")
+    answer = await legacy("originate", srcSipUsername="Linka_1000", dstNum="1001", customCDR1="x")
+    assert answer.raw == b'{"success":"true"}'
+    await eventually(lambda: phones.invites("Linka_1000"), within_s=3, what="it rings")
+    await asterisk.aio.kill()
+    again = await legacy("originate", srcSipUsername="Linka_1000", dstNum="1001")
+    assert again.raw == b'{"success":"false","errno":"900","reason":"PBX is not available"}'
+    await asterisk.aio.start()
+
+    async def empty() -> bool:
+        return (await legacy("listcalls")).raw == b'{"success":"true","total":"0","results":[]}'
+
+    await eventually(empty, within_s=4, what="no call is left")
+    assert await asterisk.aio.channels() == [], "nothing rings later"
