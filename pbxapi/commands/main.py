@@ -6,15 +6,18 @@ Exit codes: 0 fine, 1 a failure that one line on standard error explains, 2 bad 
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Sequence
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Final
 
 from pbxapi import __version__
 from pbxapi.commands import db, demo, serve, simulate, user
-from pbxapi.errors import PbxapiError
+from pbxapi.errors import PbxapiError, UsageError
 
+#: As a shell tells of a process that SIGINT ended.
+INTERRUPTED: Final = 128 + signal.SIGINT
 COMMANDS: Final[dict[str, ModuleType]] = {
     "serve": serve,
     "demo": demo,
@@ -40,14 +43,49 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     args = make_parser().parse_args(argv)
+    # asyncio's own handler would only cancel a task: Ctrl-C at a prompt would have to be repeated.
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         code: int = asyncio.run(COMMANDS[args.command].run(args, os.environ))
     except PbxapiError as error:
-        print(f"pbxapi: {error}", file=sys.stderr)
-        return 1
+        code = _fail(error)
+    except ExceptionGroup as group:  # a task group wraps what ends it
+        ours, others = group.split((PbxapiError, BrokenPipeError))
+        if ours is None or others is not None:
+            raise
+        first = _first_of(ours)
+        code = _fail(first) if isinstance(first, PbxapiError) else 1
     except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader of our output is gone, as with `| head`
+        code = INTERRUPTED
+    except BrokenPipeError:
+        code = 1
+    return _flush() or code
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(error: Exception) -> int:
+    print(f"pbxapi: {error}", file=sys.stderr)
+    return 1
+
+
+def _first_of(error: Exception) -> Exception:
+    return _first_of(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
+
+
+def _flush() -> int:
+    """Write what has been printed; 1 where that cannot be had.
+
+    It is not left to the interpreter, which would complain in several lines.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return code
+        if isinstance(error, BrokenPipeError):  # the reader has read enough, as with `| head`
+            return 1
+        return _fail(UsageError(f"standard output: {error.strerror}"))
+    return 0

@@ -1,49 +1,61 @@
 """A request of aiohttp as PHP's `$_REQUEST`, and where it came from."""
 
+import asyncio
 import ipaddress
+import re
 from collections.abc import Sequence
+from typing import Final
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
 from pbxapi.access.users import IpAddress, IpNetwork
+from pbxapi.faults import Fault
+from pbxapi.web.multipart import boundary_of, parse_multipart
 from pbxapi.web.params import Pairs, Params, merge, parse_query, parse_urlencoded
+
+#: A client sends its form at once; who takes longer has gone, or means no good.
+BODY_TIMEOUT_S: Final = 10.0
+
+#: Where PHP's `sapi_read_post_data` ends the media type.
+_MEDIA_TYPE_END: Final = re.compile("[;, ]")
 
 
 async def read_params(request: web.Request) -> Params:
-    """Parameters of the query string and, for POST, of the body, which wins."""
-    return merge(parse_query(_raw_query(request)), await _read_body(request))
+    """Parameters of the query string and, for POST, of the body, which wins.
+
+    Raises:
+        Fault: 902, the body is too long, broken, or does not come.
+    """
+    return merge(parse_query(_raw_query(request)), await _read_form(request))
 
 
 def _raw_query(request: web.Request) -> bytes:
-    """The bytes after the `?` as the client sent them, whatever their encoding."""
-    _, _, query = request.raw_path.partition("?")
+    """The bytes after the `?` as the client sent them; a fragment is not for servers."""
+    target, _, _ = request.raw_path.partition("#")
+    _, _, query = target.partition("?")
     return query.encode("utf-8", "surrogateescape")
 
 
-async def _read_body(request: web.Request) -> Pairs:
+async def _read_form(request: web.Request) -> Pairs:
     if request.method != "POST":
         return []
-    if request.content_type == "application/x-www-form-urlencoded":
-        return parse_urlencoded(await request.read())
-    if request.content_type == "multipart/form-data":
-        return await _read_multipart(request)
+    content_type = request.headers.get("Content-Type", "")
+    media_type = _MEDIA_TYPE_END.split(content_type, 1)[0].lower()
+    if media_type == "application/x-www-form-urlencoded":
+        return parse_urlencoded(await _read_body(request))
+    if media_type == "multipart/form-data":
+        boundary = boundary_of(content_type.encode("utf-8", "surrogateescape"))
+        return parse_multipart(await _read_body(request), boundary) if boundary else []
     return []
 
 
-async def _read_multipart(request: web.Request) -> Pairs:
-    """Fields of a form; uploaded files are none. A body that is no multipart has no fields."""
-    pairs: Pairs = []
+async def _read_body(request: web.Request) -> bytes:
     try:
-        reader = await request.multipart()
-        while (part := await reader.next()) is not None:
-            if not isinstance(part, BodyPartReader):
-                continue  # multipart within multipart: PHP does not read it either
-            value = bytes(await part.read(decode=True))
-            if part.name is not None and part.filename is None:
-                pairs.append((part.name.encode("utf-8", "surrogateescape"), value))
-    except ValueError:
-        return pairs
-    return pairs
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await request.read()
+    except (web.HTTPRequestEntityTooLarge, web.RequestPayloadError, OSError) as error:
+        # OSError: the time is up, or the connection is gone.
+        raise Fault(902, name="body") from error
 
 
 def client_address(request: web.Request, trusted: Sequence[IpNetwork]) -> IpAddress | None:

@@ -1,7 +1,14 @@
 """Listening for HTTP: on a TCP port or a unix socket, and a graceful end."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import errno
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -9,10 +16,15 @@ from aiohttp import web
 
 from pbxapi.config import Listen
 from pbxapi.errors import UsageError
-from pbxapi.web.app import MAX_LINE_BYTES
+from pbxapi.web.connection import Connection
 
 #: At the end, requests under way get this long to be answered: the longest deadline of an action.
 GRACE_S: Final = 10.0
+#: Connections that may wait to be accepted; the kernel may allow fewer.
+BACKLOG: Final = 1024
+#: The proxy's user gets in by the group of the daemon: everybody else could say in
+#: `X-Forwarded-For` what they like.
+SOCKET_MODE: Final = 0o660
 
 _log = structlog.get_logger()
 
@@ -27,34 +39,83 @@ async def serving(app: web.Application, listen: Listen) -> AsyncIterator[str]:
     Raises:
         UsageError: the address cannot be had.
     """
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        handle_signals=False,
-        shutdown_timeout=GRACE_S,
-        max_line_size=MAX_LINE_BYTES,
-        max_field_size=MAX_LINE_BYTES,
-    )
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_S)
     await runner.setup()
     try:
-        try:
-            url = await _listen(runner, listen)
-        except OSError as error:
-            raise UsageError(f"cannot listen on {listen}: {error.strerror or error}") from error
-        _log.info("http.listening", url=url)
-        yield url
+        async with _listening(runner, listen) as url:
+            _log.info("http.listening", url=url)
+            yield url
     finally:
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, listen: Listen) -> str:
-    site: web.BaseSite
+@asynccontextmanager
+async def _listening(runner: web.AppRunner, listen: Listen) -> AsyncIterator[str]:
+    """Accept connections until the block ends; those that are there live on."""
+    # The runner has a server from setup to cleanup.
+    connection = partial(Connection, runner.server)  # type: ignore[arg-type]
+    try:
+        listener = await _listen(connection, listen)
+    except OSError as error:
+        raise UsageError(f"cannot listen on {listen}: {_reason(error)}") from error
+    try:
+        yield _url(listener, listen)
+    finally:
+        listener.close()
+        if listen.path:
+            await asyncio.to_thread(_remove_socket, listen.path)
+
+
+def _reason(error: OSError) -> str:
+    """Why, in a few words: asyncio repeats the address in its own."""
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
+
+
+async def _listen(connection: Callable[[], Connection], listen: Listen) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    if not listen.path:
+        return await loop.create_server(connection, listen.host, listen.port, backlog=BACKLOG)
+    bound = await asyncio.to_thread(_bind, listen.path)
+    return await loop.create_unix_server(connection, sock=bound, backlog=BACKLOG)
+
+
+def _bind(path: str) -> socket.socket:
+    """A unix socket of this path, in the place of one that a crash has left."""
+    _remove_stale(path)
+    bound = socket.socket(socket.AF_UNIX)
+    try:
+        bound.bind(path)
+        Path(path).chmod(SOCKET_MODE)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket that nobody listens on; anything else in its place is somebody's."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            _remove_socket(path)
+        except FileNotFoundError:
+            pass
+        else:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def _remove_socket(path: str) -> None:
+    with suppress(OSError):
+        if stat.S_ISSOCK(Path(path).lstat().st_mode):
+            Path(path).unlink()
+
+
+def _url(listener: asyncio.Server, listen: Listen) -> str:
     if listen.path:
-        site = web.UnixSite(runner, listen.path)
-        await site.start()
         return f"http+unix://{listen.path}"
-    site = web.TCPSite(runner, listen.host, listen.port)
-    await site.start()
-    port = runner.addresses[0][1]
+    port = listener.sockets[0].getsockname()[1]
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
     return f"http://{host}:{port}"

@@ -1,0 +1,84 @@
+"""One connection of an HTTP client: aiohttp's, with manners for what is no good request.
+
+Beyond what aiohttp does: request lines may have raw bytes beyond ASCII; a head must come in time;
+a request that is not HTTP is one line in the log, and its answer repeats nothing of it, since
+there may be a password in it.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
+
+from pbxapi.web.app import MAX_BODY_BYTES
+from pbxapi.web.request_line import RequestLines
+
+#: From the connection, or from the first byte of a further request, to the end of the head: much
+#: more than the slowest client needs. Who never sends it would occupy a file descriptor for ever.
+HEAD_TIMEOUT_S: Final = 30.0
+#: Longer than clients keep a connection for their next request; shorter than for ever.
+KEEPALIVE_S: Final = 75.0
+
+_log = structlog.get_logger()
+
+
+class Connection(web.RequestHandler):
+    """The protocol of one connection."""
+
+    __slots__ = ("_deadline", "_request_lines")
+
+    def __init__(self, server: web.Server) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=KEEPALIVE_S,
+            access_log=None,  # type: ignore[arg-type]  # off: the password is in the URL
+            # A query may be as long as a form.
+            max_line_size=MAX_BODY_BYTES,
+            # PHP does not unpack bodies either.
+            auto_decompress=False,
+        )
+        self._request_lines = RequestLines()
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The client is there: its first request is awaited."""
+        super().connection_made(transport)
+        self._watch_head(is_awaited=True)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        super().data_received(self._request_lines.feed(data))
+        self._watch_head(is_awaited=self._request_lines.owes_head)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The connection is gone."""
+        self._watch_head(is_awaited=False)
+        super().connection_lost(exc)
+
+    def _watch_head(self, *, is_awaited: bool) -> None:
+        if not is_awaited and self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        elif is_awaited and self._deadline is None:
+            loop = asyncio.get_running_loop()
+            self._deadline = loop.call_later(HEAD_TIMEOUT_S, self.force_close)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what the parser refused, or what went wrong outside of all handlers."""
+        if isinstance(exc, HttpProcessingError):
+            _log.info("http.bad_request", client=request.remote, error=type(exc).__name__)
+            response: web.StreamResponse = web.Response(status=status, text="Bad Request\n")
+            response.force_close()
+        else:
+            response = super().handle_error(request, status, exc, message)
+        response.headers["Server"] = "pbxapi"
+        return response
