@@ -6,18 +6,23 @@ It shares no code with `pbxapi.ami`: two ends that are written twice cannot agre
     server.py           Simulator: the socket, calls to order, accidents
     session.py          one connection            wire.py     actions cut out of bytes
     conversation.py     who may do what           manager.py  the table of actions
-    actions.py, channel_actions.py                            their handlers
+    actions.py, channel_actions.py, dialplan_actions.py       their handlers
     pbx.py, channels.py, events.py                state, and the events of its changes
-    dialplan.py, click_to_call.py, dial.py, local.py, originate.py, transfers.py, phones.py   calls
+    dialplan.py, dial.py, local.py, originate.py, transfers.py, phones.py, recording.py   calls
+    subroutines.py, click_to_call.py, call_into_context.py, spying.py   this project's dial plan
+    fastagi.py          what a call asks of a FastAGI server
+    cdr.py              the rows that calls leave
     scheduler.py, clock.py                        threads and time       load.py  random traffic
 """
 
+from pbxapi.simulator.cdr import CdrRow
 from pbxapi.simulator.clock import VirtualClock
 from pbxapi.simulator.options import Behaviour, Device, ManagerUser, SimulatorOptions
 from pbxapi.simulator.server import Received, Simulator, run
 
 __all__ = [
     "Behaviour",
+    "CdrRow",
     "Device",
     "ManagerUser",
     "Received",

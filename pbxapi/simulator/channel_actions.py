@@ -95,6 +95,8 @@ def _describe(pbx: Pbx, channel: Channel) -> str:
 
 def read_variable(pbx: Pbx, channel: Channel | None, name: str) -> str:
     """A variable, or one of the functions that are known here; "" where there is none."""
+    if name.startswith("DIALPLAN_EXISTS(") and name.endswith(")"):
+        return _dialplan_exists(pbx, name.removeprefix("DIALPLAN_EXISTS(")[:-1])
     if channel is None:
         return pbx.globals.get(name, "")
     billed = pbx.clock.time() - channel.answered if channel.answered else 0
@@ -110,10 +112,19 @@ def read_variable(pbx: Pbx, channel: Channel | None, name: str) -> str:
         "CHANNEL": channel.name,
         "EXTEN": channel.exten,
         "CONTEXT": channel.context,
+        "HANGUPCAUSE": str(channel.cause),
     }
     if name in functions:
         return functions[name]
     return channel.variables.get(name, pbx.globals.get(name, ""))
+
+
+def _dialplan_exists(pbx: Pbx, arguments: str) -> str:
+    """Whether a context, or an extension of it, is there (pbx.c, func_dialplan.c)."""
+    context, _, rest = arguments.partition(",")
+    exten = rest.partition(",")[0]
+    found = pbx.dialplan.exists(context, exten) if exten else pbx.dialplan.extensions(context)
+    return "1" if found else "0"
 
 
 def getvar(conversation: Conversation, action: Action) -> None:

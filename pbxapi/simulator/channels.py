@@ -135,6 +135,10 @@ class Channel:
         thread: What runs on it: the dial plan or one application.
         in_dialplan: Whether `thread` is a dial plan, which ends with the `h` extension.
         bridged: Whether it ever was in a bridge.
+        dialled: Whether it was called by Dial, and runs nothing by itself since.
+        shared: Its variables that other channels set, those of the function SHARED.
+        recorded: Whether MixMonitor runs on it.
+        spies: Fire when it ends; who listens to it waits for that.
         released: Fires when the other party has left the bridge; its thread waits for that.
         inherit: Underscores of its inheritable variables, by name.
     """
@@ -165,6 +169,7 @@ class Channel:
     ending: bool = False
     gone: bool = False
     bridged: bool = False
+    dialled: bool = False
     released: Signal | None = None
     cause: int = 0
     tech_cause: int = 0
@@ -173,6 +178,9 @@ class Channel:
     sip_call_id: str = ""
     variables: dict[str, str] = dataclasses.field(default_factory=dict)
     inherit: dict[str, int] = dataclasses.field(default_factory=dict)
+    shared: dict[str, str] = dataclasses.field(default_factory=dict)
+    recorded: bool = False
+    spies: list[Signal] = dataclasses.field(default_factory=list)
     timers: list["Timer"] = dataclasses.field(default_factory=list)
 
     @property

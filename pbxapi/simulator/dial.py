@@ -26,18 +26,26 @@ _CLEARED: Final = (
     "PROGRESSTIME",
     "PROGRESSTIME_MS",
 )
+#: Causes of a leg that leave DIALSTATUS at NOANSWER (handle_cause); any other: CHANUNAVAIL.
+_NOBODY_THERE: Final = frozenset({0, causes.NORMAL, causes.NO_ANSWER})
 Dialling = Generator[Wait, Any, tuple[str, Channel | None]]
 
 
 class Attempt:
     """Legs being called at once for one caller; a `Dialler` of each.
 
+    Args:
+        pbx: The PBX.
+        caller: Who calls.
+        before: Context that each leg runs before it is called (option b); "" = none.
+
     Attributes:
         settled: Fires with the leg that answered, or with None when the last one has ended.
     """
 
-    def __init__(self, pbx: Pbx, caller: Channel) -> None:
+    def __init__(self, pbx: Pbx, caller: Channel, before: str = "") -> None:
         self.settled = Signal()
+        self._before = before
         self._pbx = pbx
         self._caller = caller
         self._legs: dict[Channel, str] = {}
@@ -52,7 +60,8 @@ class Attempt:
         for dial_string in dial_strings:
             if not self._call_one(dial_string):
                 self._statuses.append("CHANUNAVAIL")
-                self._caller.cause = causes.unreachable(chan_sip=self._pbx.chan_sip)
+                if not dial_string.startswith("Local/"):  # a Local channel names no cause
+                    self._caller.cause = causes.unreachable(chan_sip=self._pbx.chan_sip)
         if not self._legs:
             self.settled.fire(None)
 
@@ -83,6 +92,7 @@ class Attempt:
     def _prepare(self, leg: Channel, address: str, exten: str) -> None:
         """Give the leg what it takes over from its caller."""
         pbx, caller = self._pbx, self._caller
+        leg.dialled = True
         pbx.inherit_variables(caller, leg)
         pbx.set_variable(leg, "DIALEDPEERNUMBER", address)
         old_number, old_code = leg.caller_num, leg.accountcode
@@ -99,6 +109,20 @@ class Attempt:
             pbx.set_accountcode(leg, new_code)
         if caller.caller_num or caller.caller_name:
             pbx.tell("NewConnectedLine", leg)
+        self._run_before(leg)
+
+    def _run_before(self, leg: Channel) -> None:
+        """Option b: a subroutine of the leg; what it does there is not known here."""
+        if not self._before:
+            return
+        place = leg.context, leg.exten
+        leg.context, leg.exten = self._before, "s"
+        self._pbx.run_application(leg, "NoOp", self._before)
+        leg.priority += 1
+        self._pbx.run_application(leg, "Return")
+        leg.priority -= 1
+        leg.context, leg.exten = place
+        self._pbx.run_application(leg, "AppDial", "(Outgoing Line)")
 
     def _begin(self, leg: Channel, address: str) -> None:
         self._legs[leg] = address
@@ -148,7 +172,8 @@ class Attempt:
         if self._legs.pop(channel, None) is None:
             return
         status = status or causes.dial_status(channel.cause, chan_sip=self._pbx.chan_sip)
-        self._statuses.append(status)
+        unreached = status == "NOANSWER" and channel.cause not in _NOBODY_THERE
+        self._statuses.append("CHANUNAVAIL" if unreached else status)
         self._caller.cause = channel.cause or self._caller.cause
         self._caller.tech_cause = channel.tech_cause
         self._pbx.tell_dial("DialEnd", self._caller, channel, f"DialStatus: {status}")
@@ -180,16 +205,20 @@ class Attempt:
 
 
 def ring_all(
-    pbx: Pbx, caller: Channel, dial_strings: Sequence[str], timeout_s: float | None
+    pbx: Pbx,
+    caller: Channel,
+    dial_strings: Sequence[str],
+    timeout_s: float | None,
+    before: str = "",
 ) -> Dialling:
-    """Call legs until one answers.
+    """Call legs until one answers; `before` as of `Attempt`.
 
     Returns:
         DIALSTATUS and the leg that answered, which is up and in no bridge.
     """
     for name in _CLEARED:
         pbx.set_variable(caller, name, "")
-    attempt = Attempt(pbx, caller)
+    attempt = Attempt(pbx, caller, before)
     attempt.call(dial_strings)
     try:
         peer = yield Wait(attempt.settled, timeout_s)

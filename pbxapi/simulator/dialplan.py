@@ -4,8 +4,10 @@
   number behind 0 goes out through route `<n>`.
 - `dial_out_<n>`: any number goes out through the trunk.
 - `incoming`: calls from a trunk.
-- `pbxapi-…`: the contexts of this project's own dial plan, in click_to_call.py.
-- whatever `SimulatorOptions.contexts` names: answers and plays until hung up.
+- `pbxapi-…`: the contexts of this project's own dial plan, in click_to_call.py,
+  call_into_context.py and spying.py.
+- whatever `SimulatorOptions.contexts` names: answers and plays until hung up, or what its
+  `passing` says.
 
 Source of the applications and their data: lab dial plan behind the captures.
 """
@@ -14,9 +16,17 @@ import re
 from collections.abc import Generator
 from typing import Any, Final
 
-from pbxapi.simulator import causes, click_to_call, dial, local
+from pbxapi.simulator import (
+    call_into_context,
+    causes,
+    click_to_call,
+    dial,
+    local,
+    spying,
+    subroutines,
+)
 from pbxapi.simulator.channels import Channel
-from pbxapi.simulator.pbx import Pbx
+from pbxapi.simulator.pbx import Extension, Pbx
 from pbxapi.simulator.scheduler import AsyncGoto, Script, Wait
 
 #: Where to go on, or None where the call is over.
@@ -33,6 +43,10 @@ OUTBOUND_RING_S: Final = 60.0
 BUSY_TONE_S: Final = 1.0
 _OUTSIDE: Final = re.compile(r"0\d{9,}")
 _NUMBER: Final = re.compile(r"\+?\d+")
+#: The contexts of this project's own dial plan.
+_OWN: Final = (
+    subroutines.CONTEXTS | click_to_call.CONTEXTS | call_into_context.CONTEXTS | spying.CONTEXTS
+)
 
 
 class Contexts:
@@ -48,8 +62,8 @@ class Contexts:
             return known or bool(self._phones(context, exten))
         if context.startswith(OUTBOUND) or context == "incoming":
             return _NUMBER.fullmatch(exten) is not None
-        if context in click_to_call.CONTEXTS:
-            return click_to_call.exists(context, exten)
+        if context in _OWN:
+            return _OWN[context].matches.fullmatch(exten) is not None
         return exten in self._pbx.options.contexts.get(context, ())
 
     def run(self, channel: Channel, context: str, exten: str) -> Script:
@@ -60,10 +74,49 @@ class Contexts:
             channel.priority = 1
             if not self.exists(*location):
                 return
-            try:
-                location = yield from self._steps(channel, *location)
-            except AsyncGoto as goto:
-                location = goto.location
+            location = yield from self._follow(self._steps(channel, *location))
+
+    def walk(self, channel: Channel, steps: Steps) -> Script:
+        """Take these steps first, and go on where they lead."""
+        location = yield from self._follow(steps)
+        if location is not None:
+            yield from self.run(channel, *location)
+
+    @staticmethod
+    def _follow(steps: Steps) -> Steps:
+        """Where steps lead, unless somebody sends the channel elsewhere meanwhile."""
+        try:
+            return (yield from steps)
+        except AsyncGoto as goto:
+            return goto.location
+
+    # lists
+
+    def contexts(self) -> list[str]:
+        """Names of all contexts; of the administrator's, those that something leads to."""
+        options = self._pbx.options
+        internal = {d.context for d in self._pbx.devices.values() if not d.trunk}
+        routes = {OUTBOUND + name.removeprefix(INTERNAL) for name in internal}
+        return sorted({*internal, *routes, "incoming", *_OWN, *options.contexts})
+
+    def extensions(self, context: str) -> list[Extension]:
+        """How the extensions of a context begin; nothing where it does not exist."""
+        if context in _OWN:
+            return [_OWN[context].extension()]
+        if context in self._pbx.options.contexts:
+            first = "NoOp" if context in self._pbx.options.passing else "Answer"
+            return [Extension(exten, first) for exten in self._pbx.options.contexts[context]]
+        if context.startswith(OUTBOUND):
+            number = f"CALLERID(num)={self._pbx.options.outbound_number}"
+            return [Extension("_[0-9+].", "Set", number)]
+        if context == "incoming":
+            return [Extension("_X.", "NoOp", "in ${EXTEN} ${CALLERID(num)}")]
+        if context not in self.contexts():
+            return []
+        devices = self._pbx.devices.values()
+        numbers = sorted({d.number for d in devices if d.context == context and d.number})
+        data = "linka ${EXTEN} from ${CALLERID(all)}"
+        return [Extension(MUSIC, "Answer"), *(Extension(n, "NoOp", data) for n in numbers)]
 
     def _steps(self, channel: Channel, context: str, exten: str) -> Steps:
         if context.startswith(INTERNAL):
@@ -72,8 +125,10 @@ class Contexts:
             return self._out(channel, exten)
         if context == "incoming":
             return self._incoming(channel, exten)
-        if context in click_to_call.CONTEXTS:
-            return click_to_call.CONTEXTS[context](self._pbx, channel)
+        if context in _OWN:
+            return _OWN[context].run(self._pbx, channel)
+        if context in self._pbx.options.passing:
+            return self._pass(channel)
         return self._play(channel)
 
     def _internal(self, channel: Channel, context: str, exten: str) -> Steps:
@@ -116,9 +171,10 @@ class Contexts:
 
     def _out(self, channel: Channel, exten: str) -> Steps:
         pbx = self._pbx
-        number = channel.variables.get("PBXAPI_OVERRIDE_CID") or pbx.options.outbound_number
-        self._app(channel, 1, "Set", f"CALLERID(num)={number}")
-        pbx.set_caller(channel, number, channel.caller_name)
+        if not channel.variables.get("PBXAPI_OVERRIDE_CID"):
+            number = pbx.options.outbound_number
+            self._app(channel, 1, "Set", f"CALLERID(num)={number}")
+            pbx.set_caller(channel, number, channel.caller_name)
         trunk = next((d.name for d in pbx.devices.values() if d.trunk), "")
         target = f"SIP/{trunk}/{exten}" if pbx.chan_sip else f"PJSIP/{exten}@{trunk}"
         self._app(channel, 2, "Dial", f"{target},{OUTBOUND_RING_S:.0f},tT")
@@ -140,6 +196,13 @@ class Contexts:
         self._app(channel, 1, "Goto", f"{context},{exten},1")
         yield from ()
         return context, exten
+
+    def _pass(self, channel: Channel) -> Steps:
+        status = channel.variables.get("DIALSTATUS", "")
+        self._app(channel, 1, "NoOp", f"{status}-{channel.cause}")
+        self._app(channel, 2, "Hangup")
+        yield from ()
+        return None
 
     def _play(self, channel: Channel) -> Steps:
         self._app(channel, 1, "Answer")

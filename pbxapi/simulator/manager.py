@@ -10,6 +10,8 @@ from pbxapi.simulator import classes
 from pbxapi.simulator.actions import SESSION_COMMANDS, Command
 from pbxapi.simulator.channel_actions import CHANNEL_COMMANDS
 from pbxapi.simulator.conversation import Conversation
+from pbxapi.simulator.dialplan_actions import DIALPLAN_COMMANDS
+from pbxapi.simulator.recording import RECORDING_COMMANDS
 from pbxapi.simulator.wire import Action
 
 
@@ -51,5 +53,11 @@ _LIST_COMMANDS: Final = Command(
 #: Every action by its lower-case name.
 COMMANDS: Final[Mapping[str, Command]] = {
     command.name.lower(): command
-    for command in (*SESSION_COMMANDS, *CHANNEL_COMMANDS, _LIST_COMMANDS)
+    for command in (
+        *SESSION_COMMANDS,
+        *CHANNEL_COMMANDS,
+        *DIALPLAN_COMMANDS,
+        *RECORDING_COMMANDS,
+        _LIST_COMMANDS,
+    )
 }

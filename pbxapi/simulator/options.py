@@ -96,10 +96,13 @@ class SimulatorOptions:
         cps: Random calls begun a second.
         seed: Of everything random; with a `VirtualClock` it fixes every byte.
         dids: Extension of dial plan 1 that a number called from a trunk goes to.
-        contexts: Further contexts and their extensions, which answer and play until hung up.
+        contexts: Further contexts and their extensions, which answer and play until hung up; one
+            named `macro-…` is what Dial runs on a channel before it rings.
+        passing: Those of `contexts` that only note DIALSTATUS and HANGUPCAUSE, and hang up.
         outbound_number: Caller id that `dial_out_<n>` sets.
         modules: Loaded modules, for ModuleCheck, besides the channel driver of the version.
         received_limit: How many received actions are kept for tests.
+        cdr_limit: How many rows of call detail records are kept.
     """
 
     version: Version = 22
@@ -115,9 +118,11 @@ class SimulatorOptions:
     contexts: Mapping[str, tuple[str, ...]] = dataclasses.field(
         default_factory=lambda: {"ivr": ("s",)}
     )
+    passing: frozenset[str] = frozenset()
     outbound_number: str = "420222333444"
     modules: frozenset[str] = frozenset({"app_queue", "app_dial", "app_chanspy", "app_mixmonitor"})
     received_limit: int = 100_000
+    cdr_limit: int = 100_000
 
     @property
     def technology(self) -> str:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pbxapi.simulator import causes, classes, dial, local, phones
+from pbxapi.simulator import causes, classes, dial, local, phones, spying
 from pbxapi.simulator.channels import UNKNOWN, Channel, LocalPair, escape
 from pbxapi.simulator.pbx import Pbx
-from pbxapi.simulator.scheduler import Script, Wait
+from pbxapi.simulator.scheduler import Wait
 
 #: Reason of an OriginateResponse: the control frame that decided it.
 FAILED: Final = 0
@@ -241,7 +241,7 @@ def run_application(
         case "echo" | "musiconhold" | "milliwatt":
             yield Wait()
         case "chanspy":
-            yield from _spy(pbx, data)
+            yield from spying.chan_spy(pbx, channel, data)
         case "playback" | "background" | "saydigits":
             yield Wait(timeout_s=_PLAYBACK_S)
         case "dial":
@@ -251,10 +251,3 @@ def run_application(
             yield from dial.dial(pbx, channel, targets.split("&"), timeout_s)
         case _:
             return
-
-
-def _spy(pbx: Pbx, data: str) -> Script:
-    """ChanSpy: for as long as there is a channel that it may listen to."""
-    prefix = data.partition(",")[0]
-    while any(name.startswith(prefix) for name in pbx.channels):
-        yield Wait(timeout_s=0.2)

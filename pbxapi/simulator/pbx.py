@@ -7,9 +7,11 @@ originate.py and transfers.py.
 """
 
 import random
-from typing import Final, Protocol
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
 
 from pbxapi.simulator import causes, classes
+from pbxapi.simulator.cdr import CallRecords
 from pbxapi.simulator.channels import Bridge, Channel, State, escape
 from pbxapi.simulator.clock import Clock
 from pbxapi.simulator.events import Announcer
@@ -24,6 +26,14 @@ FOR_EVER: Final = 2
 PRESENTATION: Final = "CID-CallingPres: 0 (Presentation Allowed, Not Screened)\r\n"
 
 
+class Extension(NamedTuple):
+    """The beginning of one extension: its priority 1."""
+
+    exten: str
+    application: str
+    data: str = ""
+
+
 class Dialplan(Protocol):
     """What the PBX executes on a channel."""
 
@@ -32,6 +42,15 @@ class Dialplan(Protocol):
 
     def run(self, channel: Channel, context: str, exten: str) -> Script:
         """The thread that executes it, from there on."""
+
+    def walk(self, channel: Channel, steps: Script) -> Script:
+        """The thread that takes these steps, and goes on where they lead."""
+
+    def extensions(self, context: str) -> Sequence[Extension]:
+        """What a context consists of; nothing where it does not exist."""
+
+    def contexts(self) -> Sequence[str]:
+        """Names of all contexts."""
 
 
 class Pbx:
@@ -42,6 +61,7 @@ class Pbx:
         channels: By name, oldest first.
         devices: Phones and trunks by name; a test may put in another.
         moods: By Linkedid, how every phone behaves that this call reaches.
+        records: Call detail records.
         dialplan: What calls execute; set once, right after making the PBX.
         calls_processed: Calls since the start, as `core show channels` counts them.
     """
@@ -61,6 +81,7 @@ class Pbx:
         self.globals: dict[str, str] = {}
         self.channels: dict[str, Channel] = {}
         self.bridges: dict[str, Bridge] = {}
+        self.records = CallRecords(clock, options.cdr_limit)
         self.started = clock.time()
         self.reloaded = self.started
         self.calls_processed = 0
@@ -73,6 +94,7 @@ class Pbx:
         self.scheduler.stop()
         self.scheduler = Scheduler(self.clock)
         self.channels.clear()
+        self.records.forget_channels()
         self.moods.clear()
         self.bridges.clear()
         self.globals.clear()
@@ -112,6 +134,7 @@ class Pbx:
     def add_channel(self, channel: Channel) -> Channel:
         """Announce a new channel."""
         self.channels[channel.name] = channel
+        self.records.began(channel)
         self._call("Newchannel", channel)
         return channel
 
@@ -148,6 +171,7 @@ class Pbx:
             channel.state = state
             if state is State.UP:
                 channel.answered = self.clock.time()
+                self.records.answered(channel)
             self._call("Newstate", channel)
 
     def set_caller(self, channel: Channel, number: str, name: str) -> None:
@@ -188,6 +212,10 @@ class Pbx:
             channel.variables[bare] = value
             if bare != name:
                 channel.inherit[bare] = min(FOR_EVER, len(name) - len(bare))
+        self.tell_variable(channel, name, value)
+
+    def tell_variable(self, channel: Channel | None, name: str, value: str) -> None:
+        """VarSet."""
         if self.announcer.wanted & classes.DIALPLAN:
             about = "Channel: none\r\nUniqueid: none\r\n"
             if channel is not None:
@@ -204,6 +232,7 @@ class Pbx:
     def run_application(self, channel: Channel, application: str, data: str = "") -> None:
         """Newexten: the channel comes to its next application."""
         channel.application, channel.data = application, data
+        self.records.executes(channel, application)
         if self.announcer.wanted & classes.DIALPLAN:
             text = (
                 f"{self._snapshot(channel)}Extension: {channel.exten}\r\n"
@@ -213,6 +242,7 @@ class Pbx:
 
     def tell_dial(self, what: str, caller: Channel | None, called: Channel, header: str) -> None:
         """DialBegin, DialState or DialEnd; Originate has no caller."""
+        self.records.dials(what, caller, called, header)
         begin = self._snapshot(caller) if caller is not None else ""
         text = f"{begin}{self._snapshot(called, 'Dest')}{header}\r\n"
         self.announcer.emit(what, classes.CALL, text)
@@ -235,6 +265,7 @@ class Pbx:
         bridge.members.append(channel)
         channel.bridge = bridge
         channel.bridged = True
+        self.records.enters(channel, bridge)
         swapped = f"SwapUniqueid: {swap.uniqueid}\r\n" if swap is not None else ""
         text = f"{bridge.describe()}{self._snapshot(channel)}{swapped}"
         self.announcer.emit("BridgeEnter", classes.CALL, text)
@@ -246,6 +277,7 @@ class Pbx:
             return
         bridge.members.remove(channel)
         channel.bridge = None
+        self.records.leaves(channel, bridge)
         text = f"{bridge.describe()}{self._snapshot(channel)}"
         self.announcer.emit("BridgeLeave", classes.CALL, text)
 
@@ -313,6 +345,7 @@ class Pbx:
         channel.ending = True
         self.part(channel)
         if channel.in_dialplan:
+            self.records.hangs_up(channel)
             self.tell_soft_hangup(channel, SOFT_DIALPLAN_ENDED)
             if channel.context.startswith("extensions-dialplanid-"):
                 channel.exten, channel.priority = "h", 1
@@ -338,7 +371,10 @@ class Pbx:
             channel.cause = causes.NORMAL
         for timer in channel.timers:
             timer.cancel()
+        for spy in channel.spies:
+            spy.fire()
         del self.channels[channel.name]
+        self.records.ended(channel)
         if channel.uniqueid == channel.linkedid:
             self.moods.pop(channel.linkedid, None)
         other = channel.local.other(channel) if channel.local is not None else None

@@ -70,18 +70,26 @@ Script = Generator[Wait, Any, Any]
 
 
 class Scheduler:
-    """Runs steps one after another; see the rules of this module."""
+    """Runs steps one after another; see the rules of this module.
+
+    Attributes:
+        at_stop: What holds resources outside of the PBX, and how they are released.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self._ready: deque[Callable[[], object]] = deque()
         self._running = False
         self._stopped = False
+        self.at_stop: dict[object, Callable[[], None]] = {}
 
     def stop(self) -> None:
-        """Run nothing any more: the PBX of these threads is dead."""
+        """Run nothing any more, and release what is held: the PBX of these threads is dead."""
         self._stopped = True
         self._ready.clear()
+        while self.at_stop:
+            _, release = self.at_stop.popitem()
+            release()
 
     def post(self, step: Callable[[], object]) -> None:
         """Run a step after those that are queued; at once when nothing runs."""

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 import structlog
 
 from pbxapi.simulator import classes, phones, transfers
+from pbxapi.simulator.cdr import CdrRow
 from pbxapi.simulator.channels import Channel
 from pbxapi.simulator.clock import Clock, LoopClock
 from pbxapi.simulator.dialplan import Contexts
@@ -130,6 +131,11 @@ class Simulator:
         return [received for received in self.received if received.name.lower() == name.lower()]
 
     # the truth
+
+    @property
+    def cdrs(self) -> deque[CdrRow]:
+        """The call detail records, as cdr_pgsql would have written them, oldest first."""
+        return self.pbx.records.rows
 
     @property
     def channels(self) -> list[dict[str, str]]:

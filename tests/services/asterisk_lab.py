@@ -79,8 +79,9 @@ def pytest_runtest_makereport(
     """Add to a failed test what Asterisk logged while it ran."""
     report = yield
     server = getattr(item, "funcargs", {}).get("asterisk")
-    logged = isinstance(server, Asterisk) and _LOG_START in item.stash
-    if report.failed and logged and server.log.exists():  # the last teardown removes it
+    if not report.failed or not isinstance(server, Asterisk) or _LOG_START not in item.stash:
+        return report
+    if server.log.exists():  # the last teardown removes it
         with server.log.open("rb") as log:
             log.seek(item.stash[_LOG_START])
             text = log.read().decode("utf-8", "replace")[-_LOG_TAIL:]

@@ -15,6 +15,15 @@ USERS = (
     ManagerUser(name="cfg", secret="labsecret", read="", write="originate"),
     ManagerUser(name="events", secret="labsecret", read="system,call,agent,dialplan", write=""),
 )
+#: Contexts of an administrator.
+CONTEXTS = {
+    "ivr": ("s",),
+    "pospojeni": ("s", "800123456"),
+    "jen-cisla": ("800123456",),
+    "nevyzvednuto": ("s",),
+    "macro-oznameni": ("s",),
+}
+PASSING = frozenset({"nevyzvednuto"})
 #: Phones quick enough for tests.
 DEVICES = tuple(
     dataclasses.replace(device, ring_after_s=0.005, answer_after_s=0.01)
@@ -36,7 +45,9 @@ def technology(version: Version) -> str:
 
 @pytest.fixture
 def options(version: Version) -> SimulatorOptions:
-    return SimulatorOptions(version=version, users=USERS, devices=DEVICES)
+    return SimulatorOptions(
+        version=version, users=USERS, devices=DEVICES, contexts=CONTEXTS, passing=PASSING
+    )
 
 
 @pytest.fixture

@@ -119,8 +119,6 @@ async def test_a_line_that_does_not_answer_fails_the_originate(
     response = await lab.until(Event="OriginateResponse", ActionID="o")
     assert value(response, "Response") == "Failure"
     assert value(response, "Uniqueid") == "call-1"
-    if behaviour is Behaviour.UNREGISTERED and technology == "PJSIP":
-        cause = "3"
     second = await lab.until(Event="Hangup", Uniqueid="call-1-2")
     assert value(second, "Cause") == cause
     await eventually(lambda: not simulator.channels, within_s=5, what="nothing is left")
