@@ -115,7 +115,9 @@ def test_every_line_that_it_prints_works_and_ctrl_c_ends_all_of_it(
         ), answers
         assert started.stop(signal.SIGINT, whole_group=True) == 0
     assert started.output.read_text("utf-8").endswith("\nstopped\n")
-    assert started.errors.read_text("utf-8") == ""
+    # Whoever pastes faster than any human is told that the PBX is not there yet.
+    complaints = started.errors.read_text("utf-8").splitlines()
+    assert [line for line in complaints if "request.pbx_unavailable" not in line] == []
     assert_all_is_gone(folder, before)
 
 

@@ -83,6 +83,8 @@ async def test_no_control_character_of_any_parameter_reaches_anybody(
         "originate": {"dstNum": "1001", "srcSipUsername": "Linka_1000"},
         "hangupcall": {"channelName": "SIP/x-00000001"},
         "listcalls": {},
+        "dial": {"dstNum": "1001", "outrouteId": "1", "context": "ivr"},
+        "spying": {"srcSipUsername": "Linka_1000", "dstSipUsername": "Linka_1001"},
     }
     before = len(simulator.received)
     for name, action in ACTIONS.items():
