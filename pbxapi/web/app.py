@@ -53,15 +53,17 @@ class LegacyApi:
         request_id = secrets.token_hex(8)
         started = time.monotonic()
         headers = {"Content-Type": CONTENT_TYPE, "X-Request-Id": request_id}
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                action, result = await self._answer(request)
-            except Exception as error:  # noqa: BLE001 - the last resort: every error has a code
-                fault = to_fault(error)
-                _log.info("request.refused", errno=fault.code, took_ms=_ms_since(started))
-                return web.Response(body=encode_fault(fault.code, fault.reason), headers=headers)
-            if not action.reads_only:
-                _log.info("request.answered", action=action.name, took_ms=_ms_since(started))
+        # All requests of a connection run in one task: nothing of the last one may stay bound.
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            action, result = await self._answer(request)
+        except Exception as error:  # noqa: BLE001 - the last resort: every error has a code
+            fault = to_fault(error)
+            _log.info("request.refused", errno=fault.code, took_ms=_ms_since(started))
+            return web.Response(body=encode_fault(fault.code, fault.reason), headers=headers)
+        if not action.reads_only:
+            _log.info("request.answered", took_ms=_ms_since(started))
         if result.call_id:
             headers["X-Pbxapi-Call-Id"] = result.call_id
         body = encode_success(result.data, bare_slashes=action.name in BARE_SLASHES)

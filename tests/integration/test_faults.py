@@ -314,3 +314,13 @@ async def test_every_line_of_the_log_is_json_with_a_request_id_where_there_is_on
     lines = [json.loads(line) for line in daemon.log.read_text("utf-8").splitlines()]
     ids = [line["request_id"] for line in lines if line["event"] == "request.refused"]
     assert answer.headers["X-Request-Id"] in ids
+
+
+async def test_the_log_names_no_user_of_an_earlier_request(daemon: Daemon) -> None:
+    """Requests of one kept connection: the second one's name was never believed."""
+    await daemon.ask("hangupcall", channelName="SIP/x-00000001")
+    answer = await daemon.ask("hangupcall", password="wrong")
+    assert answer.errno == "100"
+    last = daemon.events("request.refused")[-1]
+    assert last["request_id"] == answer.headers["X-Request-Id"]
+    assert not {"user", "action"} & last.keys()
