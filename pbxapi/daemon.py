@@ -11,10 +11,11 @@ from pbxapi.actions.ports import Ports
 from pbxapi.agi.cards import CallCards
 from pbxapi.agi.server import serving_agi
 from pbxapi.ami.manager import AmiManager
-from pbxapi.cache.calls import Owner, OwnerOf
-from pbxapi.cache.follow import ChannelFollower
-from pbxapi.cache.store import ChannelStore
-from pbxapi.cache.view import CallList
+from pbxapi.cache.channels.calls import Owner, OwnerOf
+from pbxapi.cache.channels.follow import ChannelFollower
+from pbxapi.cache.channels.store import ChannelStore
+from pbxapi.cache.channels.view import CallList
+from pbxapi.cache.followers import Followers
 from pbxapi.config import Config
 from pbxapi.directory.devices import DeviceIndex
 from pbxapi.directory.lines import Lines
@@ -53,7 +54,7 @@ async def run(
         port=config.ami.port,
         username=config.ami.username,
         secret=config.ami.secret,
-        listener=follower,
+        listener=Followers(follower),
     )
     cards = CallCards(time.monotonic)
     async with (

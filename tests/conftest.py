@@ -1,6 +1,11 @@
 """What the tests share: their own lab of real servers, and the guard against blocking calls."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast a machine draws examples says nothing about the code.
+settings.register_profile("pbxapi", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pbxapi")
 
 # Before the first of them is imported, since they import each other.
 pytest.register_assert_rewrite("tests.services")

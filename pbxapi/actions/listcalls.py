@@ -2,7 +2,7 @@
 
 from pbxapi.actions.ports import Ports
 from pbxapi.actions.registry import Parameters, Result, action
-from pbxapi.cache.calls import Leg
+from pbxapi.cache.channels.calls import Leg
 
 
 @action("listcalls", permission="listcalls", reads_only=True)

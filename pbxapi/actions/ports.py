@@ -6,11 +6,11 @@ Handlers are given these and nothing else, so a test can run one with a few line
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 from pbxapi.ami.message import Message
 from pbxapi.ami.requests import Request
-from pbxapi.cache.calls import Leg
+from pbxapi.cache.channels.calls import Leg
 from pbxapi.directory.lines import Line, Outroute
 
 
@@ -56,6 +56,16 @@ class Cards(Protocol):
         """Keep the fields, return the card that FastAGI gives them out for."""
 
 
+class Client(NamedTuple):
+    """Who asks: the API user, and the address where that can be known."""
+
+    username: str = ""
+    address: str = ""
+
+
+NOBODY: Final = Client()
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything that actions are given.
@@ -68,6 +78,7 @@ class Ports:
         agi_address: "host:port" of our FastAGI, as Asterisk reaches it.
         record_roots: The folders that recordings never leave.
         ring_timeout_s: How long a telephone rings where a request does not say.
+        client: Who asks; the same ports are given to each request with its own.
     """
 
     pbx: Pbx
@@ -78,3 +89,4 @@ class Ports:
     agi_address: str
     record_roots: Sequence[PurePath]
     ring_timeout_s: int
+    client: Client = NOBODY

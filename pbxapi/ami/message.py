@@ -5,7 +5,11 @@ asked for one value it gives the first, since what comes later may be text that 
 Source: Asterisk main/manager.c, astman_append() and manager_channels.c; seen in both 16 and 22.
 """
 
+from collections.abc import Mapping
 from typing import Final
+
+#: Headers of a message: name → its first value.
+Fields = Mapping[str, str]
 
 #: What Asterisk writes for a party number or name that it does not know (channel events, lists).
 UNKNOWN: Final = "<unknown>"

@@ -7,14 +7,15 @@ with any other status.
 import secrets
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 import structlog
 from aiohttp import web
 
-from pbxapi.access.users import ApiUser, IpNetwork
+from pbxapi.access.users import ApiUser, IpAddress, IpNetwork
 from pbxapi.actions import ACTIONS, Action, Parameters, Result
-from pbxapi.actions.ports import Ports
+from pbxapi.actions.ports import Client, Ports
 from pbxapi.actions.values import check_lengths
 from pbxapi.faults import Fault
 from pbxapi.web.encoding import encode_fault, encode_success
@@ -71,7 +72,8 @@ class LegacyApi:
 
     async def _answer(self, request: web.Request) -> tuple[Action, Result]:
         params = await read_params(request)
-        user = await self._authenticate(request, params)
+        address = client_address(request, self._trusted_proxies)
+        user = await self._authenticate(params, address)
         action = _choose(params)
         structlog.contextvars.bind_contextvars(action=action.name, user=user.username)
         user.require(action.permission)
@@ -81,13 +83,14 @@ class LegacyApi:
         if hostile is not None:
             raise Fault(902, name=hostile)
         check_lengths(params, action.parameters)
-        return action, await action.handler(self._ports, params)
+        client = Client(user.username, "" if address is None else str(address))
+        return action, await action.handler(replace(self._ports, client=client), params)
 
-    async def _authenticate(self, request: web.Request, params: Parameters) -> ApiUser:
+    async def _authenticate(self, params: Parameters, address: IpAddress | None) -> ApiUser:
         user = await self._gatekeeper.authenticate(
             params.get("username", ""), params.get("password", "")
         )
-        if not user.may_come_from(client_address(request, self._trusted_proxies)):
+        if not user.may_come_from(address):
             raise Fault(100)
         return user
 

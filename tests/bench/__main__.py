@@ -24,9 +24,9 @@ from panoramisk.ami_protocol import AMIProtocol
 from yarl import URL
 
 from pbxapi.ami.protocol import AmiProtocol
-from pbxapi.cache.channels import Instant
-from pbxapi.cache.follow import ChannelFollower
-from pbxapi.cache.store import ChannelStore
+from pbxapi.cache.channels.follow import ChannelFollower
+from pbxapi.cache.channels.store import ChannelStore
+from pbxapi.cache.instant import Instant
 from pbxapi.web.app import CONTENT_TYPE, LegacyApi, make_app
 from tests.contract.world import FakeGatekeeper, make_ports
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from pbxapi.ami.message import Message
+from pbxapi.ami.message import Fields, Message
 from pbxapi.ami.protocol import AmiProtocol
-from pbxapi.cache.calls import Leg, Owner, legs
-from pbxapi.cache.channels import REDUCERS, Channel, Channels, Fields, Instant
-from pbxapi.cache.store import ChannelStore
+from pbxapi.cache.channels.calls import Leg, Owner, legs
+from pbxapi.cache.channels.channel import REDUCERS, Channel, Channels
+from pbxapi.cache.channels.store import ChannelStore
+from pbxapi.cache.instant import Instant
 from tests.services import captures
 
 #: The recordings during which channels come and go.

@@ -11,10 +11,10 @@ from pbxapi.access.users import PERMISSIONS, ApiUser
 from pbxapi.actions.ports import Ports
 from pbxapi.ami.message import Message
 from pbxapi.ami.requests import Request, encode
-from pbxapi.cache.calls import Leg, Owner
-from pbxapi.cache.channels import Instant
-from pbxapi.cache.store import ChannelStore
-from pbxapi.cache.view import CallList
+from pbxapi.cache.channels.calls import Leg, Owner
+from pbxapi.cache.channels.store import ChannelStore
+from pbxapi.cache.channels.view import CallList
+from pbxapi.cache.instant import Instant
 from pbxapi.directory.lines import Account, Line, Outroute
 from pbxapi.errors import DatabaseUnavailable, PbxRefused, PbxUnavailable
 from pbxapi.faults import Fault

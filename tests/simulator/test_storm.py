@@ -21,10 +21,10 @@ from pbxapi.actions.ports import Ports
 from pbxapi.agi.cards import CallCards
 from pbxapi.agi.server import serving_agi
 from pbxapi.ami.manager import AmiManager
-from pbxapi.cache.calls import Owner
-from pbxapi.cache.follow import ChannelFollower
-from pbxapi.cache.store import ChannelStore
-from pbxapi.cache.view import CallList
+from pbxapi.cache.channels.calls import Owner
+from pbxapi.cache.channels.follow import ChannelFollower
+from pbxapi.cache.channels.store import ChannelStore
+from pbxapi.cache.channels.view import CallList
 from pbxapi.config import Listen
 from pbxapi.directory.lines import Account, Line
 from pbxapi.simulator import ManagerUser, Simulator, SimulatorOptions

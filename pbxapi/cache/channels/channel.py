@@ -20,9 +20,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from pbxapi.ami.message import UNKNOWN
-
-Fields = Mapping[str, str]
+from pbxapi.ami.message import UNKNOWN, Fields
+from pbxapi.cache.instant import Instant
 
 #: Applications that Asterisk shows on a channel that was called and runs no dial plan (app_dial.c,
 #: dial.c, app_queue.c); AppDial2 is the one of Originate.
@@ -33,13 +32,6 @@ MAX_DIGITS: Final = 12
 
 #: Extensions that are steps of a dial plan, never a number that somebody dialled.
 _SPECIAL_EXTENSIONS: Final = frozenset({"", "s", "h", "i", "t", "T", "o", "a", "e", "failed"})
-
-
-class Instant(NamedTuple):
-    """When something arrived here: both clocks, in seconds."""
-
-    monotonic: float
-    epoch: float
 
 
 # A NamedTuple and no dataclass: one is built for every event, at a fifth of the cost.

@@ -5,42 +5,21 @@ to repair what events may have missed; in between events alone keep the picture.
 """
 
 import asyncio
-import contextlib
-import random
 import time
-from collections.abc import Callable
-from typing import Final, Protocol
+from typing import NoReturn
 
 import structlog
 
 from pbxapi.ami.message import Message
-from pbxapi.ami.requests import CORE_SHOW_CHANNELS, Request
-from pbxapi.cache.channels import REDUCERS, Instant
-from pbxapi.cache.store import ChannelStore, Difference
+from pbxapi.ami.requests import CORE_SHOW_CHANNELS
+from pbxapi.cache.channels.channel import REDUCERS
+from pbxapi.cache.channels.store import ChannelStore, Difference
+from pbxapi.cache.followers import Lister
+from pbxapi.cache.instant import Instant
+from pbxapi.cache.relisting import RELIST_EVENTS, Relisting
 from pbxapi.errors import PbxRefused, PbxUnavailable
 
-#: FullyBooted follows the login at once, and a reload of everything is one event a module: wait for
-#: the others, so that one list answers them all.
-SETTLE_S: Final = 0.05
-#: Between two lists when nothing happened, 10 % more or less, so that many daemons do not ask one
-#: PBX at the same time for ever.
-RECONCILE_S: Final = 60.0
-#: A list that failed on a living session is asked for again after this.
-RETRY_S: Final = 2.0
-
-#: Events that say that Asterisk may have changed behind the events' back.
-RELIST_EVENTS: Final = frozenset({"FullyBooted", "Reload"})
-
 _log = structlog.get_logger()
-
-
-class Lister(Protocol):
-    """What the follower needs of the AMI manager."""
-
-    async def request_list(
-        self, request: Request, on_item: Callable[[Message], None], /
-    ) -> Message:
-        """Send an action that is answered by an event list."""
 
 
 class ChannelFollower:
@@ -50,8 +29,7 @@ class ChannelFollower:
 
     def __init__(self, store: ChannelStore) -> None:
         self._store = store
-        self._due = asyncio.Event()
-        self._connected = False
+        self._relisting = Relisting()
         self.lists = 0
         self.repaired = 0
         self.first_list = asyncio.Event()
@@ -60,12 +38,11 @@ class ChannelFollower:
 
     def session_opened(self) -> None:
         """A new session: whatever happened in the gap, a list tells."""
-        self._connected = True
-        self._due.set()
+        self._relisting.session_opened()
 
     def session_lost(self, last_received: float) -> None:
         """No more events: the picture grows old from here."""
-        self._connected = False
+        self._relisting.session_lost()
         self._store.session_lost(last_received)
 
     def event(self, message: Message) -> None:
@@ -74,26 +51,15 @@ class ChannelFollower:
         if name in REDUCERS:
             self._store.apply(message, _now())
         elif name in RELIST_EVENTS:
-            self._due.set()
+            self._relisting.ask()
         elif name == "Shutdown":
             _log.warning("ami.shutdown", restart=message.get("Restart"))
 
     # -- the background task
 
-    async def run(self, lister: Lister) -> None:
+    async def run(self, lister: Lister) -> NoReturn:
         """List whenever it is due, until cancelled."""
-        delay_s = RECONCILE_S
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(delay_s):
-                    await self._due.wait()
-            if self._due.is_set():
-                await asyncio.sleep(SETTLE_S)
-            self._due.clear()
-            if self._connected and not await self._list(lister):
-                delay_s = RETRY_S  # or sooner: a new session does not wait for it
-            else:
-                delay_s = RECONCILE_S * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load
+        await self._relisting.run(lambda: self._list(lister))
 
     async def _list(self, lister: Lister) -> bool:
         collected = self._store.begin_list()

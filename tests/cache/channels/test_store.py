@@ -5,8 +5,8 @@ import math
 import pytest
 
 from pbxapi.ami.message import Message
-from pbxapi.cache.channels import Instant
-from pbxapi.cache.store import ChannelStore, Difference
+from pbxapi.cache.channels.store import ChannelStore, Difference
+from pbxapi.cache.instant import Instant
 from tests.cache.replay import NOW, RECORDINGS, Pbx, events, message, without_age
 
 
@@ -199,15 +199,15 @@ def test_events_older_than_the_list_converge(version: str, name: str, behind: in
 def test_before_the_first_list_the_age_is_infinite() -> None:
     store = ChannelStore()
     store.apply(newchannel("1"), NOW)
-    assert store.age_s(5.0) == math.inf
+    assert store.freshness.age_s(5.0) == math.inf
     store.session_lost(4.0)
-    assert store.age_s(5.0) == math.inf
+    assert store.freshness.age_s(5.0) == math.inf
 
 
 def test_while_it_follows_the_age_is_nothing() -> None:
     store = ChannelStore()
     listed(store, "1")
-    assert store.age_s(1e9) == 0.0
+    assert store.freshness.age_s(1e9) == 0.0
 
 
 def test_after_a_loss_the_last_picture_stays_and_its_age_counts_from_the_last_bytes() -> None:
@@ -215,9 +215,9 @@ def test_after_a_loss_the_last_picture_stays_and_its_age_counts_from_the_last_by
     listed(store, "1")
     store.session_lost(100.0)
     assert set(store.channels) == {"1"}
-    assert store.age_s(100.0) == 0.0
-    assert store.age_s(112.5) == 12.5
-    assert store.age_s(99.0) == 0.0
+    assert store.freshness.age_s(100.0) == 0.0
+    assert store.freshness.age_s(112.5) == 12.5
+    assert store.freshness.age_s(99.0) == 0.0
 
 
 def test_losses_before_the_next_list_do_not_make_it_younger() -> None:
@@ -225,11 +225,11 @@ def test_losses_before_the_next_list_do_not_make_it_younger() -> None:
     listed(store, "1")
     store.session_lost(100.0)
     store.session_lost(120.0)
-    assert store.age_s(130.0) == 30.0
+    assert store.freshness.age_s(130.0) == 30.0
     listed(store, "1")
-    assert store.age_s(130.0) == 0.0
+    assert store.freshness.age_s(130.0) == 0.0
     store.session_lost(140.0)
-    assert store.age_s(141.0) == 1.0
+    assert store.freshness.age_s(141.0) == 1.0
 
 
 def test_events_of_a_new_session_do_not_make_it_younger_before_its_list() -> None:
@@ -237,7 +237,7 @@ def test_events_of_a_new_session_do_not_make_it_younger_before_its_list() -> Non
     listed(store, "1")
     store.session_lost(100.0)
     store.apply(newchannel("2"), NOW)
-    assert store.age_s(110.0) == 10.0
+    assert store.freshness.age_s(110.0) == 10.0
 
 
 def test_a_list_whose_session_was_lost_changes_nothing() -> None:
@@ -248,4 +248,4 @@ def test_a_list_whose_session_was_lost_changes_nothing() -> None:
     store.session_lost(100.0)
     assert store.replace(collected) == Difference()
     assert set(store.channels) == {"1"}
-    assert store.age_s(103.0) == 3.0
+    assert store.freshness.age_s(103.0) == 3.0

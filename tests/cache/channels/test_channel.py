@@ -6,17 +6,10 @@ from types import MappingProxyType
 import pytest
 from hypothesis import given, strategies as st
 
-from pbxapi.ami.message import Message
-from pbxapi.cache.channels import (
-    REDUCERS,
-    Channel,
-    Channels,
-    Fields,
-    Instant,
-    dialled_number,
-    list_item,
-)
-from pbxapi.cache.store import ChannelStore
+from pbxapi.ami.message import Fields, Message
+from pbxapi.cache.channels.channel import REDUCERS, Channel, Channels, dialled_number, list_item
+from pbxapi.cache.channels.store import ChannelStore
+from pbxapi.cache.instant import Instant
 from tests.cache.replay import CALLS, NOW, RECORDINGS, events, follow, message, messages
 from tests.services import captures
 

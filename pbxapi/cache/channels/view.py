@@ -1,14 +1,9 @@
 """The calls as far as the cache may be believed: what `listcalls` reads."""
 
 from collections.abc import Iterator
-from typing import Final
 
-from pbxapi.cache.calls import Leg, OwnerOf, legs
-from pbxapi.cache.store import ChannelStore
-from pbxapi.errors import PbxUnavailable
-
-#: Without an AMI session lists are answered from the cache while it is younger (contract, 900).
-MAX_AGE_S: Final = 30.0
+from pbxapi.cache.channels.calls import Leg, OwnerOf, legs
+from pbxapi.cache.channels.store import ChannelStore
 
 
 class CallList:
@@ -24,7 +19,7 @@ class CallList:
         Raises:
             PbxUnavailable: the cache was never filled, or is too old.
         """
-        self._require_fresh(now)
+        self._store.freshness.require(now, "channels")
         return legs(self._store.channels, self._owner_of, now)
 
     def is_live(self, name: str, now: float) -> bool:
@@ -33,10 +28,5 @@ class CallList:
         Raises:
             PbxUnavailable: as for `legs`.
         """
-        self._require_fresh(now)
+        self._store.freshness.require(now, "channels")
         return any(channel.name == name for channel in self._store.channels.values())
-
-    def _require_fresh(self, now: float) -> None:
-        age_s = self._store.age_s(now)
-        if age_s > MAX_AGE_S:
-            raise PbxUnavailable(f"the list of channels is {age_s:.0f} s old")

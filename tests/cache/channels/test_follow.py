@@ -9,10 +9,10 @@ from structlog.testing import capture_logs
 
 from pbxapi.ami.message import Message
 from pbxapi.ami.requests import CORE_SHOW_CHANNELS, Request
-from pbxapi.cache import follow
-from pbxapi.cache.channels import REDUCERS
-from pbxapi.cache.follow import ChannelFollower
-from pbxapi.cache.store import ChannelStore
+from pbxapi.cache import relisting
+from pbxapi.cache.channels.channel import REDUCERS
+from pbxapi.cache.channels.follow import ChannelFollower
+from pbxapi.cache.channels.store import ChannelStore
 from pbxapi.errors import PbxRefused, PbxUnavailable
 from tests.cache.replay import message
 from tests.services.waiting import eventually
@@ -59,8 +59,8 @@ async def lists_made(follower: ChannelFollower, count: int) -> None:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "SETTLE_S", 0.02)
-    monkeypatch.setattr(follow, "RETRY_S", 0.02)
+    monkeypatch.setattr(relisting, "SETTLE_S", 0.02)
+    monkeypatch.setattr(relisting, "RETRY_S", 0.02)
 
 
 async def nothing_more(lister: Lister) -> None:
@@ -170,7 +170,7 @@ async def test_a_new_session_does_not_wait_for_the_retry_of_the_old(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The list has to be right within 3 s of Asterisk's boot, also where it died during a list."""
-    monkeypatch.setattr(follow, "RETRY_S", 60.0)
+    monkeypatch.setattr(relisting, "RETRY_S", 60.0)
     lister = Lister(PbxUnavailable("Asterisk closed the connection"), ["1"])
     with capture_logs() as logs:
         async with following(lister) as (follower, _):
@@ -198,7 +198,7 @@ async def test_nothing_is_retried_while_there_is_no_session() -> None:
 async def test_it_lists_by_itself_and_counts_what_it_repaired(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(follow, "RECONCILE_S", 0.05)
+    monkeypatch.setattr(relisting, "RECONCILE_S", 0.05)
     lister = Lister(["1"], ["1"], ["1", "2", "3"], ["3"])
     with capture_logs() as logs:
         async with following(lister) as (follower, store):
@@ -221,7 +221,7 @@ async def test_the_waits_between_lists_are_spread(monkeypatch: pytest.MonkeyPatc
         delays.append(delay_s)
         return timeout(0.001)
 
-    monkeypatch.setattr("pbxapi.cache.follow.asyncio.timeout", spy)
+    monkeypatch.setattr("pbxapi.cache.relisting.asyncio.timeout", spy)
     async with following(Lister()):
         await asyncio.sleep(0)
         while len(delays) < 30:
@@ -235,9 +235,9 @@ async def test_a_loss_makes_the_picture_grow_old() -> None:
         async with following(Lister(["1"])) as (follower, store):
             follower.session_opened()
             await lists_made(follower, 1)
-            assert store.age_s(1e6) == 0
+            assert store.freshness.age_s(1e6) == 0
             follower.session_lost(1e6)
-            assert store.age_s(1e6 + 5) == 5
+            assert store.freshness.age_s(1e6 + 5) == 5
             assert set(store.channels) == {"1"}
 
 

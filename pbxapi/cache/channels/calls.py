@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Final, Literal, NamedTuple
 
-from pbxapi.cache.channels import Channel, Channels
+from pbxapi.cache.channels.channel import Channel, Channels
 
 #: Channels that carry no leg of a call: halves of a Local channel, and what Asterisk makes for its
 #: own ends (announcements into a bridge, recordings, snooping, queued text messages).

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pbxapi.cache.calls import INNER_TECHNOLOGIES, Leg, Owner, account_name, is_leg, legs
-from pbxapi.cache.channels import REDUCERS, Channel
-from pbxapi.cache.store import ChannelStore
+from pbxapi.cache.channels.calls import INNER_TECHNOLOGIES, Leg, Owner, account_name, is_leg, legs
+from pbxapi.cache.channels.channel import REDUCERS, Channel
+from pbxapi.cache.channels.store import ChannelStore
 from tests.cache.replay import NOW, Pbx, messages, owner_of, quiet_moments, rows
 from tests.services import captures
 

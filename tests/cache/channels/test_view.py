@@ -2,8 +2,9 @@
 
 import pytest
 
-from pbxapi.cache.store import ChannelStore
-from pbxapi.cache.view import MAX_AGE_S, CallList
+from pbxapi.cache.channels.store import ChannelStore
+from pbxapi.cache.channels.view import CallList
+from pbxapi.cache.freshness import MAX_AGE_S
 from pbxapi.errors import PbxUnavailable
 from tests.cache.replay import NOW, Pbx, message, owner_of
 

@@ -2,8 +2,7 @@
 
 Promises to readers:
 * `channels` is what one moment looked like; every change replaces whole entries.
-* "Don't know" is never "nothing": before the first list `age_s` is infinite, and while there is no
-  AMI session the last picture stays, its age counted from the last byte that Asterisk sent.
+* `freshness` tells how far it may be believed.
 * One writer: the follower (follow.py) calls `apply`, `begin_list`, `session_lost`; nobody else.
 
 A list does not replace the picture item by item. It is collected beside it, together with the
@@ -11,11 +10,12 @@ events that arrive in between, and takes its place when it is complete: a channe
 while the list was under way does not come back, one that was created then is not lost.
 """
 
-import math
 from dataclasses import dataclass, field
 
-from pbxapi.ami.message import Message
-from pbxapi.cache.channels import REDUCERS, Channel, Fields, Instant, list_item
+from pbxapi.ami.message import Fields, Message
+from pbxapi.cache.channels.channel import REDUCERS, Channel, list_item
+from pbxapi.cache.freshness import Freshness
+from pbxapi.cache.instant import Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,14 @@ class ChannelStore:
         generation: Grows with every change: what was derived from the channels is still good while
             it stands.
         unknown: Number of events about channels that nobody announced; normal after a list.
+        freshness: How far the channels may be believed.
     """
 
     channels: dict[str, Channel] = field(default_factory=dict)
     generation: int = 0
     unknown: int = 0
+    freshness: Freshness = field(default_factory=Freshness)
     _lists: list[ChannelList] = field(default_factory=list)
-    _listed: bool = False
-    _stale_since: float = -math.inf
 
     def apply(self, message: Message, now: Instant) -> None:
         """Take one event of the session."""
@@ -91,8 +91,7 @@ class ChannelStore:
 
     def begin_list(self) -> ChannelList:
         """Start to collect a list; to be ended by `replace` or `abandon`."""
-        unseen_since = self._stale_since if math.isfinite(self._stale_since) else -math.inf
-        collected = ChannelList(self.channels, unseen_since)
+        collected = ChannelList(self.channels, self.freshness.unseen_since)
         self._lists.append(collected)
         return collected
 
@@ -117,18 +116,13 @@ class ChannelStore:
         )
         self.channels = after
         self.generation += 1
-        self._listed = True
-        self._stale_since = math.inf
+        self.freshness.listed()
         return difference
 
     def session_lost(self, last_received: float) -> None:
         """Keep what we know, and count its age from this monotonic instant."""
-        self._stale_since = min(self._stale_since, last_received)
+        self.freshness.lost(last_received)
         self._lists.clear()
-
-    def age_s(self, now: float) -> float:
-        """Seconds since the picture was last known to be right: 0 while it follows the events."""
-        return math.inf if not self._listed else max(0.0, now - self._stale_since)
 
 
 def _change(channels: dict[str, Channel], event: str, fields: Fields, now: Instant) -> bool:
