@@ -6,10 +6,13 @@ It shares no code with `pbxapi.ami`: two ends that are written twice cannot agre
     server.py           Simulator: the socket, calls to order, accidents
     session.py          one connection            wire.py     actions cut out of bytes
     conversation.py     who may do what           manager.py  the table of actions
-    actions.py, channel_actions.py, dialplan_actions.py       their handlers
+    actions.py, channel_actions.py, dialplan_actions.py, state_actions.py,
+    sip_actions.py, pjsip_actions.py                          their handlers
     pbx.py, channels.py, events.py                state, and the events of its changes
     dialplan.py, dial.py, local.py, originate.py, transfers.py, phones.py, recording.py   calls
     subroutines.py, click_to_call.py, call_into_context.py, spying.py   this project's dial plan
+    devices.py, peer.py, peers.py, peer_life.py   phones and trunks, and where they are
+    device_states.py                              what they do
     fastagi.py          what a call asks of a FastAGI server
     cdr.py              the rows that calls leave
     scheduler.py, clock.py                        threads and time       load.py  random traffic

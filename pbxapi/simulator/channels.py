@@ -136,6 +136,8 @@ class Channel:
         in_dialplan: Whether `thread` is a dial plan, which ends with the `h` extension.
         bridged: Whether it ever was in a bridge.
         dialled: Whether it was called by Dial, and runs nothing by itself since.
+        called: Whether a phone is called on it.
+        on_hold: Whether its phone has put the other party on hold.
         shared: Its variables that other channels set, those of the function SHARED.
         recorded: Whether MixMonitor runs on it.
         spies: Fire when it ends; who listens to it waits for that.
@@ -170,6 +172,8 @@ class Channel:
     gone: bool = False
     bridged: bool = False
     dialled: bool = False
+    called: bool = False
+    on_hold: bool = False
     released: Signal | None = None
     cause: int = 0
     tech_cause: int = 0

@@ -70,7 +70,7 @@ class Attempt:
         if technology == "Local":
             return self._call_local(address)
         device = self._pbx.device_behind(dial_string)
-        if device is None or not phones.is_reachable(device):
+        if device is None or not phones.is_reachable(self._pbx, device):
             return False
         leg = self._pbx.new_device_channel(device, linkedid=self._caller.linkedid)
         if self._pbx.chan_sip:

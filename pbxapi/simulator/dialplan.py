@@ -26,7 +26,8 @@ from pbxapi.simulator import (
     subroutines,
 )
 from pbxapi.simulator.channels import Channel
-from pbxapi.simulator.pbx import Extension, Pbx
+from pbxapi.simulator.extensions import Extension
+from pbxapi.simulator.pbx import Pbx
 from pbxapi.simulator.scheduler import AsyncGoto, Script, Wait
 
 #: Where to go on, or None where the call is over.
@@ -140,11 +141,7 @@ class Contexts:
 
     def _phones(self, context: str, exten: str) -> list[str]:
         technology = self._pbx.options.technology
-        return [
-            f"{technology}/{device.name}"
-            for device in self._pbx.devices.values()
-            if device.number == exten and device.context == context
-        ]
+        return [f"{technology}/{name}" for name in self._pbx.devices.at(context, exten)]
 
     def _app(self, channel: Channel, priority: int, application: str, data: str = "") -> None:
         channel.priority = priority
@@ -175,7 +172,7 @@ class Contexts:
             number = pbx.options.outbound_number
             self._app(channel, 1, "Set", f"CALLERID(num)={number}")
             pbx.set_caller(channel, number, channel.caller_name)
-        trunk = next((d.name for d in pbx.devices.values() if d.trunk), "")
+        trunk = next(iter(pbx.devices.trunks), "")
         target = f"SIP/{trunk}/{exten}" if pbx.chan_sip else f"PJSIP/{exten}@{trunk}"
         self._app(channel, 2, "Dial", f"{target},{OUTBOUND_RING_S:.0f},tT")
         status = yield from dial.dial(pbx, channel, [target], OUTBOUND_RING_S)

@@ -70,10 +70,10 @@ class Traffic:
         self._wait()
 
     def _phone(self) -> Device:
-        return self._random.choice([d for d in self._pbx.devices.values() if not d.trunk])
+        return self._pbx.devices[self._random.choice(self._pbx.devices.phones)]
 
     def _trunk(self) -> Device:
-        return self._random.choice([d for d in self._pbx.devices.values() if d.trunk])
+        return self._pbx.devices[self._random.choice(self._pbx.devices.trunks)]
 
     def _number(self) -> str:
         return f"420{self._random.randrange(601_000_000, 778_999_999)}"

@@ -12,8 +12,9 @@ from urllib.parse import unquote
 
 from pbxapi.simulator import causes, dial, fastagi, local, phones, recording
 from pbxapi.simulator.channels import Channel
+from pbxapi.simulator.extensions import Extension
 from pbxapi.simulator.options import Device
-from pbxapi.simulator.pbx import Extension, Pbx
+from pbxapi.simulator.pbx import Pbx
 from pbxapi.simulator.scheduler import Signal, Wait
 
 #: Where the dial plan goes on, or None where it ends.
@@ -131,7 +132,7 @@ def accounts(pbx: Pbx, channel: Channel) -> list[str]:
 
 
 def _has_contact(pbx: Pbx, device: Device) -> bool:
-    return pbx.chan_sip or phones.is_reachable(device)
+    return pbx.chan_sip or phones.is_reachable(pbx, device)
 
 
 def fetch_fields(pbx: Pbx, channel: Channel) -> Generator[Wait, Any, None]:
