@@ -207,7 +207,7 @@ def reload(conversation: Conversation, action: Action) -> None:
     pbx, module = conversation.pbx, action.get("Module")
     known = not module or _is_loaded(conversation, module)
     if known:
-        pbx.reloaded = pbx.clock.time()
+        pbx.reload(module)
         conversation.ack(action, "Module Reloaded")
     else:
         conversation.error(action, "No such module")

@@ -6,7 +6,7 @@ channels/chan_pjsip.c, chan_pjsip_devicestate(); captures states, phone-call of 
 """
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from pbxapi.simulator import classes
@@ -48,35 +48,41 @@ WORDS: Final = {
 Follower = Callable[[str, DeviceState], None]
 
 
-def of_sip(peer: "Peer", channels: Iterable[Channel]) -> DeviceState:
-    """State of a chan_sip peer; what it is called for counts from the INVITE on."""
-    calls = list(channels)
-    ringing = sum(c.called and c.state in (State.DOWN, State.RINGING) for c in calls)
+class Doing(enum.Enum):
+    """What one channel makes its device do."""
+
+    NOTHING = enum.auto()
+    RINGING = enum.auto()
+    TALKING = enum.auto()
+    HOLDING = enum.auto()
+    BUSY = enum.auto()
+
+
+def of_sip(peer: "Peer") -> DeviceState:
+    """State of a chan_sip peer."""
+    doing = peer.doing
     if not peer.contacts:
         return DeviceState.UNAVAILABLE
-    if any(channel.on_hold for channel in calls):
+    if doing[Doing.HOLDING]:
         return DeviceState.ONHOLD
-    if ringing:
-        return DeviceState.RINGING if ringing == len(calls) else DeviceState.RINGINUSE
-    if calls:
+    if ringing := doing[Doing.RINGING]:
+        return DeviceState.RINGING if ringing == len(peer.channels) else DeviceState.RINGINUSE
+    if peer.channels:
         return DeviceState.INUSE
     return DeviceState.NOT_INUSE if peer.answers else DeviceState.UNAVAILABLE
 
 
-def of_pjsip(peer: "Peer", channels: Iterable[Channel]) -> DeviceState:
-    """State of a chan_pjsip endpoint, from the states of its channels."""
-    calls = [channel for channel in channels if channel.state is not State.DOWN]
-    ringing = sum(channel.state is State.RINGING for channel in calls)
-    busy = sum(channel.state is State.BUSY for channel in calls)
-    held = sum(channel.on_hold for channel in calls)
-    talking = len(calls) - ringing - busy - held
-    if ringing:
-        return DeviceState.RINGINUSE if talking or busy or held else DeviceState.RINGING
-    if busy:
+def of_pjsip(peer: "Peer") -> DeviceState:
+    """State of a chan_pjsip endpoint, from the states of its channels alone while it has some."""
+    doing = peer.doing
+    if doing[Doing.RINGING]:
+        alone = doing[Doing.RINGING] + doing[Doing.NOTHING] == len(peer.channels)
+        return DeviceState.RINGING if alone else DeviceState.RINGINUSE
+    if doing[Doing.BUSY]:
         return DeviceState.BUSY
-    if talking:
+    if doing[Doing.TALKING]:
         return DeviceState.INUSE
-    if held:
+    if doing[Doing.HOLDING]:
         return DeviceState.ONHOLD
     return DeviceState.NOT_INUSE if peer.answers else DeviceState.UNAVAILABLE
 
@@ -109,7 +115,7 @@ class DeviceStates:
 
     def _of_peer(self, peer: "Peer") -> DeviceState:
         rule = of_sip if self._pbx.chan_sip else of_pjsip
-        return rule(peer, peer.channels)
+        return rule(peer)
 
     def _of_local(self, rest: str) -> DeviceState:
         """A Local channel's device is there when its extension is (core_local.c)."""
@@ -121,20 +127,36 @@ class DeviceStates:
         """A new channel counts for its device."""
         peer = self._peer_of(channel)
         if peer is not None:
-            peer.channels[channel] = None
+            doing = peer.channels[channel] = self._what_it_does(channel)
+            peer.doing[doing] += 1
 
     def changed(self, channel: Channel, *, again: bool = False) -> None:
         """Something happened to a channel: as `refresh`, for its device."""
         peer = self._peer_of(channel)
-        if peer is not None:
+        if peer is not None and channel in peer.channels:
+            peer.doing[peer.channels[channel]] -= 1
+            doing = peer.channels[channel] = self._what_it_does(channel)
+            peer.doing[doing] += 1
             self.refresh(peer, again=again)
 
     def ended(self, channel: Channel) -> None:
         """A channel counts no more; harmless when it did not."""
         peer = self._peer_of(channel)
         if peer is not None and channel in peer.channels:
-            del peer.channels[channel]
+            peer.doing[peer.channels.pop(channel)] -= 1
             self.refresh(peer)
+
+    def _what_it_does(self, channel: Channel) -> Doing:
+        """chan_sip counts a call to a phone from the INVITE on, chan_pjsip from its ringing."""
+        if channel.on_hold:
+            return Doing.HOLDING
+        if channel.state is State.RINGING:
+            return Doing.RINGING
+        if channel.state is State.DOWN:
+            if not self._pbx.chan_sip:
+                return Doing.NOTHING
+            return Doing.RINGING if channel.called else Doing.TALKING
+        return Doing.BUSY if channel.state is State.BUSY else Doing.TALKING
 
     def _peer_of(self, channel: Channel) -> "Peer | None":
         return self._pbx.peers.get(channel.device.name) if channel.device is not None else None

@@ -12,6 +12,7 @@ from pbxapi.simulator.channel_actions import CHANNEL_COMMANDS
 from pbxapi.simulator.conversation import Conversation
 from pbxapi.simulator.dialplan_actions import DIALPLAN_COMMANDS
 from pbxapi.simulator.pjsip_actions import PJSIP_COMMANDS
+from pbxapi.simulator.queue_actions import QUEUE_COMMANDS
 from pbxapi.simulator.recording import RECORDING_COMMANDS
 from pbxapi.simulator.sip_actions import SIP_COMMANDS
 from pbxapi.simulator.state_actions import STATE_COMMANDS
@@ -64,6 +65,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         *SESSION_COMMANDS,
         *CHANNEL_COMMANDS,
         *DIALPLAN_COMMANDS,
+        *QUEUE_COMMANDS,
         *RECORDING_COMMANDS,
         *STATE_COMMANDS,
         *SIP_COMMANDS,

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from pbxapi.simulator.queue_config import QueueConfig
+
 Version = Literal[16, 22]
 
 #: Seconds a client may leave its socket unread before it is cut. Asterisk's default is 0.1; the
@@ -130,6 +132,9 @@ class SimulatorOptions:
         channelvars: Variables shown as `ChanVariable` on every channel, as in manager.conf.
         calls: Target number of random calls at once; 0 = no random traffic.
         cps: Random calls begun a second.
+        queues: What queues.conf says.
+        persistent_members: Whether dynamic members are there again after a restart.
+        agent_life: How often a second an agent pauses, goes on, leaves, or comes back.
         peer_life: How many things a second phones do by themselves to their registrations.
         event_latency_s: Seconds between a change and its event. The answer to an action does not
             wait for them: a list can come before events of what it shows already.
@@ -153,6 +158,9 @@ class SimulatorOptions:
     channelvars: tuple[str, ...] = ()
     calls: int = 0
     cps: float = 1.0
+    queues: tuple[QueueConfig, ...] = ()
+    persistent_members: bool = True
+    agent_life: float = 0.0
     peer_life: float = 0.0
     event_latency_s: float = 0.0
     seed: int = 1

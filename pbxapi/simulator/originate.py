@@ -115,7 +115,7 @@ class Origination:
 
     def _call_device(self, address: str) -> None:
         pbx = self._pbx
-        device = pbx.device_behind(self._request.channel)
+        device = pbx.devices.behind(self._request.channel)
         if device is None or not phones.is_reachable(pbx, device):
             self._settle(None, FAILED)
             return

@@ -7,6 +7,7 @@ originate.py and transfers.py.
 """
 
 import random
+from collections.abc import Callable
 from typing import Final
 
 from pbxapi.simulator import causes, classes
@@ -19,6 +20,7 @@ from pbxapi.simulator.events import Announcer
 from pbxapi.simulator.extensions import Dialplan
 from pbxapi.simulator.options import Device, SimulatorOptions
 from pbxapi.simulator.peers import Peers
+from pbxapi.simulator.queues import Queues
 from pbxapi.simulator.scheduler import HungUp, Scheduler, Script
 
 #: Cause of a SoftHangupRequest is a flag: AST_SOFTHANGUP_APPUNLOAD, _SHUTDOWN.
@@ -38,7 +40,8 @@ class Pbx:
         devices: Phones and trunks by name, as they are configured.
         peers: What is known of where they are.
         device_states: What they do.
-        moods: By Linkedid, how every phone behaves that this call reaches.
+        queues: Queues, with members and waiters.
+        moods: By Linkedid, how each phone behaves that this call reaches.
         records: Call detail records.
         dialplan: What calls execute; set once, right after making the PBX.
         calls_processed: Calls since the start, as `core show channels` counts them.
@@ -54,10 +57,11 @@ class Pbx:
         self.scheduler = Scheduler(clock)
         self.announcer = Announcer(clock, options.event_latency_s)
         self.random = random.Random(options.seed)  # noqa: S311 - repeatable on purpose
-        self.devices = Devices(options.devices)
+        self.devices = Devices(options.technology, options.devices)
         self.peers = Peers(self)
         self.device_states = DeviceStates(self)
-        self.moods: dict[str, Device] = {}
+        self.queues = Queues(self, options.queues)
+        self.moods: dict[str, Callable[[], Device]] = {}
         self.globals: dict[str, str] = {}
         self.channels: dict[str, Channel] = {}
         self.bridges: dict[str, Bridge] = {}
@@ -76,6 +80,7 @@ class Pbx:
         self.channels.clear()
         self.device_states.forget()
         self.peers.start_again()
+        self.queues.start_again()
         self.records.forget_channels()
         self.moods.clear()
         self.bridges.clear()
@@ -83,6 +88,12 @@ class Pbx:
         self._names.clear()
         self._unique = self.optimisations = self.calls_processed = 0
         self.started = self.reloaded = self.clock.time()
+
+    def reload(self, module: str) -> None:
+        """Take over what the configuration of a module says, or of all of them."""
+        self.reloaded = self.clock.time()
+        if module.removesuffix(".so") in ("", "app_queue"):
+            self.queues.reload()
 
     # names and numbers
 
@@ -102,14 +113,6 @@ class Pbx:
         """An id as bridges and chan_pjsip calls have it."""
         digits = f"{self.random.getrandbits(128):032x}"
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
-
-    def device_behind(self, dial_string: str) -> Device | None:
-        """The device that `SIP/name` or a trunk's dial string names."""
-        technology, _, rest = dial_string.partition("/")
-        if technology.upper() != self.options.technology:
-            return None
-        before, at, after = rest.partition("@")
-        return self.devices.get(after if at else before.partition("/")[0])
 
     # channels
 
@@ -256,6 +259,8 @@ class Pbx:
         channel.bridge = bridge
         channel.bridged = True
         self.records.enters(channel, bridge)
+        if swap is not None and swap.served is not None:
+            swap.served.carried_by(channel)
         swapped = f"SwapUniqueid: {swap.uniqueid}\r\n" if swap is not None else ""
         text = f"{bridge.describe()}{self._snapshot(channel)}{swapped}"
         self.announcer.emit("BridgeEnter", classes.CALL, text)
@@ -367,6 +372,8 @@ class Pbx:
         self.records.ended(channel)
         if channel.uniqueid == channel.linkedid:
             self.moods.pop(channel.linkedid, None)
+        if channel.served is not None:
+            channel.served.agent_ended()
         other = channel.local.other(channel) if channel.local is not None else None
         if other is not None and not other.gone:
             self._call("HangupRequest", other, f"Cause: {channel.cause}\r\n")

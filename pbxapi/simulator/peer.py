@@ -5,10 +5,11 @@ Nothing here sends events: `pbxapi.simulator.peers` changes this state and tells
 
 import enum
 import zlib
+from collections import Counter
 from dataclasses import dataclass, field
 
 from pbxapi.simulator.channels import Channel
-from pbxapi.simulator.device_states import DeviceState
+from pbxapi.simulator.device_states import DeviceState, Doing
 
 
 class Reach(enum.Enum):
@@ -79,7 +80,7 @@ class Peer:
         lagged: It answered, and later than chan_sip likes.
         online: Whether its endpoint was told reachable.
         number: Its place in the configuration.
-        channels: Its live channels.
+        channels: Its live channels, and what each makes it do; `doing` counts them.
         registration: Ours with it.
     """
 
@@ -90,7 +91,8 @@ class Peer:
     contacts: dict[str, Contact] = field(default_factory=dict)
     lagged: bool = False
     online: bool = False
-    channels: dict[Channel, None] = field(default_factory=dict)
+    channels: dict[Channel, Doing] = field(default_factory=dict)
+    doing: Counter[Doing] = field(default_factory=Counter)
     registration: Registration | None = None
     state_at_start: DeviceState = DeviceState.UNAVAILABLE
 

@@ -212,6 +212,7 @@ class Peers:
         """A new run of the PBX: it remembers who registered (astdb), and not who answers."""
         for peer in self._peers.values():
             peer.channels.clear()
+            peer.doing.clear()
             peer.lagged = peer.online = False
             peer.state_at_start = DeviceState.UNAVAILABLE
             for contact in peer.contacts.values():

@@ -18,7 +18,8 @@ def receive(pbx: Pbx, channel: Channel, device: Device) -> None:
     """A call reaches a phone; the rest follows by itself, as the phone behaves."""
     mood = pbx.moods.get(channel.linkedid)
     if mood is not None and not device.trunk:
-        device = mood
+        device = mood()
+        channel.talk_s = device.talk_s if device.talk_s is not None else channel.talk_s
     channel.called = True
     if pbx.chan_sip:  # it counts as ringing from the INVITE on
         pbx.device_states.changed(channel)

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 import structlog
 
 from pbxapi.simulator import classes, phones, transfers
+from pbxapi.simulator.agent_life import AgentLife
 from pbxapi.simulator.cdr import CdrRow
 from pbxapi.simulator.channels import Channel
 from pbxapi.simulator.clock import Clock, LoopClock
@@ -21,6 +22,7 @@ from pbxapi.simulator.options import Behaviour, SimulatorOptions
 from pbxapi.simulator.pbx import SOFT_SHUTDOWN, Pbx
 from pbxapi.simulator.peer_life import PeerLife
 from pbxapi.simulator.peers import Peers
+from pbxapi.simulator.queues import Queues
 from pbxapi.simulator.session import Session
 from pbxapi.simulator.wire import Action
 
@@ -79,7 +81,7 @@ class Simulator:
         self.clients_cut = 0
         self.port = self.options.port
         self._traffic = Traffic(self.pbx)
-        self._lives = (self._traffic, PeerLife(self.pbx))
+        self._lives = (self._traffic, PeerLife(self.pbx), AgentLife(self.pbx))
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -146,6 +148,11 @@ class Simulator:
     def peers(self) -> Peers:
         """Where phones and trunks are; its methods let them come and go."""
         return self.pbx.peers
+
+    @property
+    def queues(self) -> Queues:
+        """Queues with their counters, members and waiters, as they are now."""
+        return self.pbx.queues
 
     @property
     def channels(self) -> list[dict[str, str]]:
@@ -300,7 +307,7 @@ class Simulator:
 
     def reload(self, module: str = "") -> None:
         """Somebody reloads the configuration at the console."""
-        self.pbx.reloaded = self.clock.time()
+        self.pbx.reload(module)
         text = f"Module: {module or 'All'}\r\nStatus: 0\r\n"
         self.pbx.announcer.emit("Reload", classes.SYSTEM, text)
 

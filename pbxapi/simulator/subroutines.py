@@ -127,7 +127,7 @@ def show_dialer(pbx: Pbx, channel: Channel) -> None:
 def accounts(pbx: Pbx, channel: Channel) -> list[str]:
     """pbxapi-accounts: the dial strings that can be tried; PJSIP has some only for contacts."""
     wanted = (a for a in variable(channel, "PBXAPI_ACCOUNTS").split("&") if a)
-    found = ((account, pbx.device_behind(account)) for account in wanted)
+    found = ((account, pbx.devices.behind(account)) for account in wanted)
     return [a for a, device in found if device is not None and _has_contact(pbx, device)]
 
 
