@@ -87,7 +87,7 @@ async def _take(lister: Lister, ami_list: AmiList, listed: Listed) -> bool:
     try:
         await lister.request_list(Request(ami_list.action), on_item)
     except PbxRefused as refusal:
-        text = str(refusal)
+        text = str(refusal).strip()  # PJSIP ends its own in a line feed
         if text not in _EMPTY and not text.startswith(_UNKNOWN_COMMAND):
             raise PbxRefused(f"{ami_list.action}: {text}") from refusal
         return text in _EMPTY

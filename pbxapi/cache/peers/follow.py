@@ -64,6 +64,7 @@ class PeerFollower:
 
     def session_lost(self, last_received: float) -> None:
         """No more events: the picture grows old from here."""
+        self._booted = False
         self._relisting.session_lost()
         self._questions.clear()
         self._store.session_lost(last_received)

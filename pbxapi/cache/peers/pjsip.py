@@ -225,8 +225,7 @@ class PjsipPicture:
         return [
             name
             for name, endpoint in self.endpoints.items()
-            if any(self._configured.get(aor) for aor in endpoint.aors)
-            and any(not c.has_via for aor in endpoint.aors for c in self.contacts[aor].values())
+            if any(not c.has_via for aor in endpoint.aors for c in self.contacts[aor].values())
         ]
 
     def _aors_of(self, name: str) -> tuple[str, ...]:
