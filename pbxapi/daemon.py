@@ -16,6 +16,9 @@ from pbxapi.cache.channels.follow import ChannelFollower
 from pbxapi.cache.channels.store import ChannelStore
 from pbxapi.cache.channels.view import CallList
 from pbxapi.cache.followers import Followers
+from pbxapi.cache.peers.follow import PeerFollower
+from pbxapi.cache.peers.store import PeerStore
+from pbxapi.cache.peers.view import PeerList
 from pbxapi.config import Config
 from pbxapi.directory.devices import DeviceIndex
 from pbxapi.directory.lines import Lines
@@ -49,12 +52,14 @@ async def run(
     """
     store = ChannelStore()
     follower = ChannelFollower(store)
+    peers = PeerStore()
+    peer_follower = PeerFollower(peers)
     manager = AmiManager(
         host=config.ami.host,
         port=config.ami.port,
         username=config.ami.username,
         secret=config.ami.secret,
-        listener=Followers(follower),
+        listener=Followers(follower, peer_follower),
     )
     cards = CallCards(time.monotonic)
     async with (
@@ -69,6 +74,9 @@ async def run(
             lines=Lines(directory),
             legs=lambda: calls.legs(time.monotonic()),
             is_live=lambda name: calls.is_live(name, time.monotonic()),
+            states_of=lambda technology, name: calls.states_of(technology, name, time.monotonic()),
+            peers=PeerList(peers),
+            devices=devices,
             cards=cards,
             agi_address=agi_address,
             record_roots=config.records.roots,
@@ -79,6 +87,7 @@ async def run(
             background = [
                 group.create_task(manager.run(), name="ami"),
                 group.create_task(follower.run(manager), name="channels"),
+                group.create_task(peer_follower.run(manager), name="peers"),
                 group.create_task(devices.follow(), name="devices"),
             ]
             async with serving(make_app(api, config.http.path), config.http.listen) as url:
