@@ -16,6 +16,9 @@ from pbxapi.cache.channels.follow import ChannelFollower
 from pbxapi.cache.channels.store import ChannelStore
 from pbxapi.cache.channels.view import CallList
 from pbxapi.cache.followers import Followers
+from pbxapi.cache.queues.follow import QueueFollower
+from pbxapi.cache.queues.store import QueueStore
+from pbxapi.cache.queues.view import QueueBoard
 from pbxapi.config import Config
 from pbxapi.directory.devices import DeviceIndex
 from pbxapi.directory.lines import Lines
@@ -49,12 +52,18 @@ async def run(
     """
     store = ChannelStore()
     follower = ChannelFollower(store)
+    queue_store = QueueStore()
+
+    def asterisk_time() -> float:
+        return manager.asterisk_time()
+
+    queue_follower = QueueFollower(queue_store, asterisk_time)
     manager = AmiManager(
         host=config.ami.host,
         port=config.ami.port,
         username=config.ami.username,
         secret=config.ami.secret,
-        listener=Followers(follower),
+        listener=Followers(follower, queue_follower),
     )
     cards = CallCards(time.monotonic)
     async with (
@@ -64,11 +73,13 @@ async def run(
     ):
         devices = DeviceIndex(directory)
         calls = CallList(store, _owner_in(devices))
+        queues = QueueBoard(queue_store)
         ports = Ports(
             pbx=manager,
             lines=Lines(directory),
             legs=lambda: calls.legs(time.monotonic()),
             is_live=lambda name: calls.is_live(name, time.monotonic()),
+            queue=lambda name: queues.queue(name, time.monotonic()),
             cards=cards,
             agi_address=agi_address,
             record_roots=config.records.roots,
@@ -79,6 +90,7 @@ async def run(
             background = [
                 group.create_task(manager.run(), name="ami"),
                 group.create_task(follower.run(manager), name="channels"),
+                group.create_task(queue_follower.run(manager), name="queues"),
                 group.create_task(devices.follow(), name="devices"),
             ]
             async with serving(make_app(api, config.http.path), config.http.listen) as url:

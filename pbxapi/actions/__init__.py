@@ -1,6 +1,6 @@
 """The operations of the API, one module each; they know neither HTTP nor SQL."""
 
-from pbxapi.actions import dial, hangupcall, listcalls, originate, spying
+from pbxapi.actions import dial, hangupcall, listcalls, originate, queuestatus, spying
 from pbxapi.actions.registry import ACTIONS, Action, Parameters, Result
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "hangupcall",
     "listcalls",
     "originate",
+    "queuestatus",
     "spying",
 ]

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from pbxapi.ami.message import Message
 from pbxapi.ami.requests import Request
 from pbxapi.cache.channels.calls import Leg
+from pbxapi.cache.queues.queue import Queue
 from pbxapi.directory.lines import Line, Outroute
 
 
@@ -74,6 +75,7 @@ class Ports:
         legs: The legs of all calls from the cache; raises PbxUnavailable where the cache is too
             old to be believed.
         is_live: Whether a channel of exactly this name is there; raises as `legs` does.
+        queue: The queue of that name from the cache, or None; raises as `legs` does.
         cards: Where custom CDR fields wait for FastAGI.
         agi_address: "host:port" of our FastAGI, as Asterisk reaches it.
         record_roots: The folders that recordings never leave.
@@ -85,6 +87,7 @@ class Ports:
     lines: Lines
     legs: Callable[[], Iterator[Leg]]
     is_live: Callable[[str], bool]
+    queue: Callable[[str], Queue | None]
     cards: Cards
     agi_address: str
     record_roots: Sequence[PurePath]

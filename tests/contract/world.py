@@ -15,6 +15,8 @@ from pbxapi.cache.channels.calls import Leg, Owner
 from pbxapi.cache.channels.store import ChannelStore
 from pbxapi.cache.channels.view import CallList
 from pbxapi.cache.instant import Instant
+from pbxapi.cache.queues.store import QueueStore
+from pbxapi.cache.queues.view import QueueBoard
 from pbxapi.directory.lines import Account, Line, Outroute
 from pbxapi.errors import DatabaseUnavailable, PbxRefused, PbxUnavailable
 from pbxapi.faults import Fault
@@ -169,12 +171,30 @@ def make_store(case: Mapping[str, Any]) -> ChannelStore:
     return store
 
 
+def make_queues(case: Mapping[str, Any]) -> QueueStore:
+    """The cache with the queues of a case: headers of QueueParams, QueueMember and QueueEntry."""
+    store = QueueStore()
+    pbx = case.get("pbx", {})
+    if pbx.get("never"):
+        return store
+    now = time.monotonic()
+    collected = store.begin_list(NOW)
+    for event, fields in case.get("queues", ()):
+        lines = [f"Event: {event}", *(f"{name}: {value}" for name, value in fields.items())]
+        store.item(collected, Message("\r\n".join(lines).encode()), Instant(now, NOW))
+    store.end_list(collected)
+    if "lost_for_s" in pbx:
+        store.session_lost(now - pbx["lost_for_s"])
+    return store
+
+
 def make_ports(case: Mapping[str, Any]) -> tuple[Ports, FakePbx]:
     """Ports in the state of a case."""
     pbx_state = case.get("pbx", {})
     pbx = FakePbx(down=pbx_state.get("down", False), refuses=pbx_state.get("refuses", ""))
     owners = {name: Owner(*owner) for name, owner in case.get("owners", {}).items()}
     calls = CallList(make_store(case), owners.get)
+    queues = QueueBoard(make_queues(case))
 
     def legs() -> Iterator[Leg]:
         return calls.legs(time.monotonic())
@@ -188,6 +208,7 @@ def make_ports(case: Mapping[str, Any]) -> tuple[Ports, FakePbx]:
         lines=lines,
         legs=legs,
         is_live=is_live,
+        queue=lambda name: queues.queue(name, time.monotonic()),
         cards=pbx.cards,
         agi_address="127.0.0.1:4573",
         record_roots=(PurePosixPath("/var/spool/asterisk/monitor"), PurePosixPath("/mnt/nas")),

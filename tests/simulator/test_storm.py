@@ -97,6 +97,7 @@ async def daemon(simulator: Simulator) -> AsyncIterator[Ports]:
             lines=LineOfEachPhone(),
             legs=lambda: calls.legs(time.monotonic()),
             is_live=lambda name: calls.is_live(name, time.monotonic()),
+            queue=lambda _name: None,
             cards=cards,
             agi_address=address,
             record_roots=(),
