@@ -16,6 +16,9 @@ from pbxapi.cache.channels.follow import ChannelFollower
 from pbxapi.cache.channels.store import ChannelStore
 from pbxapi.cache.channels.view import CallList
 from pbxapi.cache.followers import Followers
+from pbxapi.cache.peers.follow import PeerFollower
+from pbxapi.cache.peers.store import PeerStore
+from pbxapi.cache.peers.view import PeerList
 from pbxapi.cache.queues.follow import QueueFollower
 from pbxapi.cache.queues.store import QueueStore
 from pbxapi.cache.queues.view import QueueBoard
@@ -58,12 +61,14 @@ async def run(
         return manager.asterisk_time()
 
     queue_follower = QueueFollower(queue_store, asterisk_time)
+    peers = PeerStore()
+    peer_follower = PeerFollower(peers)
     manager = AmiManager(
         host=config.ami.host,
         port=config.ami.port,
         username=config.ami.username,
         secret=config.ami.secret,
-        listener=Followers(follower, queue_follower),
+        listener=Followers(follower, queue_follower, peer_follower),
     )
     cards = CallCards(time.monotonic)
     async with (
@@ -80,6 +85,9 @@ async def run(
             legs=lambda: calls.legs(time.monotonic()),
             is_live=lambda name: calls.is_live(name, time.monotonic()),
             queue=lambda name: queues.queue(name, time.monotonic()),
+            states_of=lambda technology, name: calls.states_of(technology, name, time.monotonic()),
+            peers=PeerList(peers),
+            devices=devices,
             cards=cards,
             agi_address=agi_address,
             record_roots=config.records.roots,
@@ -91,6 +99,7 @@ async def run(
                 group.create_task(manager.run(), name="ami"),
                 group.create_task(follower.run(manager), name="channels"),
                 group.create_task(queue_follower.run(manager), name="queues"),
+                group.create_task(peer_follower.run(manager), name="peers"),
                 group.create_task(devices.follow(), name="devices"),
             ]
             async with serving(make_app(api, config.http.path), config.http.listen) as url:

@@ -1,6 +1,14 @@
 """The operations of the API, one module each; they know neither HTTP nor SQL."""
 
-from pbxapi.actions import dial, hangupcall, listcalls, originate, queuestatus, spying
+from pbxapi.actions import (
+    dial,
+    hangupcall,
+    listcalls,
+    originate,
+    queuestatus,
+    sipstatus,
+    spying,
+)
 from pbxapi.actions.registry import ACTIONS, Action, Parameters, Result
 
 __all__ = [
@@ -13,5 +21,6 @@ __all__ = [
     "listcalls",
     "originate",
     "queuestatus",
+    "sipstatus",
     "spying",
 ]

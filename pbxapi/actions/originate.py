@@ -9,6 +9,7 @@ from pbxapi.actions.calling import (
     options,
     override,
 )
+from pbxapi.actions.checks import CHECKS, passing, wanted_checks
 from pbxapi.actions.choice import ORIGINATE_SOURCE, choose_line
 from pbxapi.actions.ports import Ports
 from pbxapi.actions.registry import Parameters, Result, action
@@ -22,6 +23,7 @@ from pbxapi.actions.values import number, ring_seconds
     optional=(
         *ORIGINATE_SOURCE.dialplans,
         *OPTIONS,
+        *CHECKS,
         "dialerCid",
         "dialerName",
         "overrideCallerId",
@@ -30,10 +32,14 @@ from pbxapi.actions.values import number, ring_seconds
     ),
 )
 async def originate(ports: Ports, params: Parameters) -> Result:
-    """Ring all accounts of the line at once; answer as soon as Asterisk has accepted the call."""
+    """Ring all accounts of the line at once; answer as soon as Asterisk has accepted the call.
+
+    Where the request has checks, only accounts that pass them ring.
+    """
     line = await choose_line(ORIGINATE_SOURCE, params, ports.lines)
     src_ring_s = ring_seconds(params, "srcRingTimeout", ports.ring_timeout_s)
     dst_ring_s = ring_seconds(params, "dstRingTimeout", ports.ring_timeout_s)
+    line = passing(ports, line, wanted_checks(params))
     values = {
         "ACCOUNTS": dial_string(line),
         "DST": number(params, "dstNum"),

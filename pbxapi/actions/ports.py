@@ -3,7 +3,7 @@
 Handlers are given these and nothing else, so a test can run one with a few lines of its own.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final, NamedTuple, Protocol
@@ -11,7 +11,11 @@ from typing import Final, NamedTuple, Protocol
 from pbxapi.ami.message import Message
 from pbxapi.ami.requests import Request
 from pbxapi.cache.channels.calls import Leg
+from pbxapi.cache.device_state import DeviceState
+from pbxapi.cache.peers.peer import Key, Peer, Technology
+from pbxapi.cache.peers.view import PeerState
 from pbxapi.cache.queues.queue import Queue
+from pbxapi.directory.devices import Device
 from pbxapi.directory.lines import Line, Outroute
 
 
@@ -57,6 +61,29 @@ class Cards(Protocol):
         """Keep the fields, return the card that FastAGI gives them out for."""
 
 
+class Peers(Protocol):
+    """How accounts and trunks are; all raise PbxUnavailable."""
+
+    def states(self, accounts: Iterable[Key], trunks: Sequence[Key], /) -> Iterator[PeerState]:
+        """How each account is, and then each trunk."""
+
+    def peer(self, technology: Technology, name: str, /) -> Peer:
+        """Where an account can be reached."""
+
+    def is_registered(self, technology: Technology, name: str, /) -> bool:
+        """Whether there is anywhere to call the account at."""
+
+    def device_state(self, technology: Technology, name: str, /) -> DeviceState:
+        """What the account's device does."""
+
+
+class Devices(Protocol):
+    """All accounts and trunks of the directory."""
+
+    def everybody(self) -> tuple[Sequence[Device], Sequence[Device]]:
+        """Accounts of lines and trunks, each by id; raises DatabaseUnavailable."""
+
+
 class Client(NamedTuple):
     """Who asks: the API user, and the address where that can be known."""
 
@@ -76,6 +103,10 @@ class Ports:
             old to be believed.
         is_live: Whether a channel of exactly this name is there; raises as `legs` does.
         queue: The queue of that name from the cache, or None; raises as `legs` does.
+        states_of: States of the channels of an account, by technology and name; raises as `legs`
+            does.
+        peers: How accounts and trunks are, from the cache.
+        devices: Which ones there are.
         cards: Where custom CDR fields wait for FastAGI.
         agi_address: "host:port" of our FastAGI, as Asterisk reaches it.
         record_roots: The folders that recordings never leave.
@@ -88,6 +119,9 @@ class Ports:
     legs: Callable[[], Iterator[Leg]]
     is_live: Callable[[str], bool]
     queue: Callable[[str], Queue | None]
+    states_of: Callable[[str, str], list[str]]
+    peers: Peers
+    devices: Devices
     cards: Cards
     agi_address: str
     record_roots: Sequence[PurePath]

@@ -25,7 +25,9 @@ RELIST_EVENTS: Final = frozenset({"FullyBooted", "Reload"})
 class Relisting:
     """The rhythm of one follower's lists."""
 
-    def __init__(self) -> None:
+    def __init__(self, period_s: Callable[[], float] = lambda: RECONCILE_S) -> None:
+        """Tell how long to leave the picture to events: asked anew before each wait."""
+        self._period_s = period_s
         self._due = asyncio.Event()
         self._connected = False
 
@@ -44,7 +46,7 @@ class Relisting:
 
     async def run(self, list_all: Callable[[], Awaitable[bool]]) -> NoReturn:
         """Call `list_all` whenever it is due, until cancelled; it tells whether it succeeded."""
-        delay_s = RECONCILE_S
+        delay_s = self._period_s()
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay_s):
@@ -55,4 +57,4 @@ class Relisting:
             if self._connected and not await list_all():
                 delay_s = RETRY_S  # or sooner: a new session does not wait for it
             else:
-                delay_s = RECONCILE_S * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load
+                delay_s = self._period_s() * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load

@@ -1,17 +1,19 @@
-"""Whose channel it is: all accounts and trunks of the directory in memory.
+"""All accounts and trunks of the directory in memory: whose channel it is, and who they all are.
 
-A list of calls asks this once for every channel, so it may not wait for the database. The picture
-is at most `PERIOD_S` old; while the database cannot be asked it stays as it is.
+A list of calls asks this once for every channel, and one of peers for everybody, so neither may
+wait for the database. The picture is at most `PERIOD_S` old; while the database cannot be asked it
+stays as it is.
 """
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import structlog
 
-from pbxapi.directory.lines import Queries
+from pbxapi.directory.lines import Queries, Row, Technology
 from pbxapi.errors import DatabaseUnavailable
 
 #: Seconds between two loads, give or take a tenth so that daemons do not fall into step.
@@ -25,11 +27,17 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """An account of a line (`id` of `extension_line`, `number` of the line) or a trunk."""
+    """An account of a line (`id` of `extension_line`, `number` of the line) or a trunk.
+
+    Attributes:
+        name: Of the account or the trunk, as Asterisk calls its peer.
+    """
 
     kind: Literal["extension", "trunk"]
     id: int
     number: str
+    name: str
+    technology: Technology
 
 
 class DeviceIndex:
@@ -37,6 +45,8 @@ class DeviceIndex:
 
     Attributes:
         loaded: Whether it was ever filled; until then nobody is known.
+        accounts: All accounts of lines, by id.
+        trunks: All trunks, by id.
     """
 
     def __init__(
@@ -49,6 +59,8 @@ class DeviceIndex:
         self._asked = asyncio.Event()
         self._failing = False
         self.loaded = False
+        self.accounts: Sequence[Device] = ()
+        self.trunks: Sequence[Device] = ()
 
     def lookup(self, name: str) -> Device | None:
         """The device of this name; that of a line where a trunk has the same name."""
@@ -65,14 +77,23 @@ class DeviceIndex:
             DatabaseUnavailable: the picture stays as it was.
         """
         rows = await self._queries.fetch("devices")
-        devices: dict[str, Device] = {}
-        for row in rows:
-            name = row["name"]
-            known = devices.get(name)
-            if known is None or (known.kind == "trunk" and row["kind"] == "extension"):
-                devices[name] = Device(row["kind"], row["id"], row["number"] or "")
-        self._devices = devices
+        found = (device for row in rows if (device := _device(row)) is not None)
+        all_devices = sorted(found, key=lambda device: device.id)
+        self.accounts = [device for device in all_devices if device.kind == "extension"]
+        self.trunks = [device for device in all_devices if device.kind == "trunk"]
+        # A line's comes last, so that it takes the place of a trunk of the same name.
+        self._devices = {device.name: device for device in (*self.trunks, *self.accounts)}
         self.loaded = True
+
+    def everybody(self) -> tuple[Sequence[Device], Sequence[Device]]:
+        """All accounts of lines and all trunks, each by id.
+
+        Raises:
+            DatabaseUnavailable: the directory was never read.
+        """
+        if not self.loaded:
+            raise DatabaseUnavailable("the directory has not been read yet")
+        return self.accounts, self.trunks
 
     async def follow(self) -> None:
         """Keep the picture fresh until cancelled."""
@@ -102,3 +123,16 @@ class DeviceIndex:
         if self._failing:
             self._failing = False
             _log.info("devices.refreshed", known=len(self._devices))
+
+
+def _device(row: Row) -> Device | None:
+    """The device; None for what is no SIP account, which a view may bring."""
+    technology: Technology
+    match (row["technology"] or "").upper():
+        case "SIP":
+            technology = "SIP"
+        case "PJSIP":
+            technology = "PJSIP"
+        case _:
+            return None
+    return Device(row["kind"], row["id"], row["number"] or "", row["name"] or "", technology)

@@ -63,11 +63,11 @@ SELECT r.id::bigint, r.name::text FROM pbxapi.outroute r WHERE r.id = $1::bigint
 -- name: devices
 -- All accounts of lines and all trunks: whose channel a name in a channel's name is.
 SELECT 'extension' AS kind, l.id::bigint, l.sip_username::text AS name,
-       e.internal_num::text AS number
+       e.internal_num::text AS number, l.technology::text
 FROM pbxapi.extension_line l
 JOIN pbxapi.extensions e ON e.id = l.extension_id
 UNION ALL
-SELECT 'trunk', s.id::bigint, s.name::text, ''
+SELECT 'trunk', s.id::bigint, s.name::text, '', s.technology::text
 FROM pbxapi.sip s;
 
 -- name: user_by_name

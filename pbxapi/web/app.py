@@ -18,7 +18,7 @@ from pbxapi.actions import ACTIONS, Action, Parameters, Result
 from pbxapi.actions.ports import Client, Ports
 from pbxapi.actions.values import check_lengths
 from pbxapi.faults import Fault
-from pbxapi.web.encoding import encode_fault, encode_success
+from pbxapi.web.encoding import encode_bare_success, encode_fault, encode_success
 from pbxapi.web.envelope import to_fault
 from pbxapi.web.params import control_character_in
 from pbxapi.web.requests import client_address, read_params
@@ -26,6 +26,8 @@ from pbxapi.web.requests import client_address, read_params
 CONTENT_TYPE: Final = "application/json; charset=utf-8"
 #: The one action whose answer has bare slashes, as the vendor's sample shows (contract, section 3).
 BARE_SLASHES: Final = frozenset({"listcalls"})
+#: The one action whose answer ends in bare booleans instead; its faults are like all others.
+BARE_SUCCESS: Final = frozenset({"sipstatus"})
 #: All parameters at their longest, percent-encoded, are 20 kB; a form may bring a few more.
 MAX_BODY_BYTES: Final = 256 * 1024
 
@@ -67,8 +69,7 @@ class LegacyApi:
             _log.info("request.answered", took_ms=_ms_since(started))
         if result.call_id:
             headers["X-Pbxapi-Call-Id"] = result.call_id
-        body = encode_success(result.data, bare_slashes=action.name in BARE_SLASHES)
-        return web.Response(body=body, headers=headers)
+        return web.Response(body=_encode(action, result), headers=headers)
 
     async def _answer(self, request: web.Request) -> tuple[Action, Result]:
         params = await read_params(request)
@@ -93,6 +94,12 @@ class LegacyApi:
         if not user.may_come_from(address):
             raise Fault(100)
         return user
+
+
+def _encode(action: Action, result: Result) -> bytes:
+    if action.name in BARE_SUCCESS:
+        return encode_bare_success(result.data)
+    return encode_success(result.data, bare_slashes=action.name in BARE_SLASHES)
 
 
 def _choose(params: Parameters) -> Action:

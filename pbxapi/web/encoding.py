@@ -67,6 +67,11 @@ def encode_success(data: Mapping[str, Json] | None = None, *, bare_slashes: bool
     return encode({"success": "true", **(data or {})}, bare_slashes=bare_slashes)
 
 
+def encode_bare_success(data: Mapping[str, Json]) -> bytes:
+    """… of `sipstatus`, as the vendor's sample has it: after the data, and with bare booleans."""
+    return encode({**data, "success": True, "_debug": False})
+
+
 def encode_fault(code: int, reason: str) -> bytes:
     """The answer of an action that failed."""
     return encode({"success": "false", "errno": str(code), "reason": reason})

@@ -2,7 +2,7 @@
 
 import ipaddress
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -15,8 +15,12 @@ from pbxapi.cache.channels.calls import Leg, Owner
 from pbxapi.cache.channels.store import ChannelStore
 from pbxapi.cache.channels.view import CallList
 from pbxapi.cache.instant import Instant
+from pbxapi.cache.peers.pjsip import PjsipPicture
+from pbxapi.cache.peers.store import PeerStore
+from pbxapi.cache.peers.view import PeerList
 from pbxapi.cache.queues.store import QueueStore
 from pbxapi.cache.queues.view import QueueBoard
+from pbxapi.directory.devices import Device
 from pbxapi.directory.lines import Account, Line, Outroute
 from pbxapi.errors import DatabaseUnavailable, PbxRefused, PbxUnavailable
 from pbxapi.faults import Fault
@@ -91,6 +95,23 @@ class FakeLines:
     async def outroute_by_id(self, identifier: str, /) -> Outroute | None:
         self._find()
         return Outroute(id=3, name="odchozi") if identifier == "3" else None
+
+
+class FakeDevices:
+    """The directory's accounts and trunks, from a table."""
+
+    def __init__(self, *devices: Device, down: bool = False) -> None:
+        self._devices = devices
+        self._down = down
+
+    def everybody(self) -> tuple[Sequence[Device], Sequence[Device]]:
+        if self._down:
+            raise DatabaseUnavailable("it was never read")
+        by_id = sorted(self._devices, key=lambda device: device.id)
+        return (
+            [device for device in by_id if device.kind == "extension"],
+            [device for device in by_id if device.kind == "trunk"],
+        )
 
 
 class FakeCards:
@@ -188,6 +209,52 @@ def make_queues(case: Mapping[str, Any]) -> QueueStore:
     return store
 
 
+def list_endpoint(picture: PjsipPicture, name: str, endpoint: Mapping[str, Any]) -> None:
+    """An endpoint with an AOR of its own name, as the lists tell it."""
+    contacts = endpoint.get("contacts", ())
+    picture.take_endpoint({"ObjectName": name, "Aor": name})
+    uris = [contact["Uri"] for contact in contacts] + endpoint.get("configured", [])
+    aor = {"Contacts": ",".join(f"{name}/{uri}" for uri in uris)}
+    aor["QualifyFrequency"] = endpoint.get("qualify", "60")
+    picture.take_aor({"ObjectName": name, **aor})
+    for number, fields in enumerate(contacts):
+        picture.take_contact({"ObjectName": f"{name};@{number}", **fields})
+
+
+def make_peers(case: Mapping[str, Any]) -> PeerList:
+    """The picture of peers of a case, told as Asterisk tells it.
+
+    `sip` is a table of peers: headers of PeerEntry, and under `details` those of SIPshowpeer; none
+    where nobody has asked yet. `registry`: items of SIPshowregistry. `pjsip`: endpoints, each with
+    its items of PJSIPShowContacts and the AOR's QualifyFrequency. `registrations`: items of
+    PJSIPShowRegistrationsOutbound.
+    """
+    store = PeerStore()
+    pbx = case.get("pbx", {})
+    if pbx.get("never"):
+        return PeerList(store)
+    listed = store.begin_list()
+    for name, fields in case.get("sip", {}).items():
+        listed.sip.take_peer({"ObjectName": name, **fields})
+    for fields in case.get("registry", ()):
+        listed.sip.take_registration(fields)
+    for name, endpoint in case.get("pjsip", {}).items():
+        list_endpoint(listed.pjsip, name, endpoint)
+    for fields in case.get("registrations", ()):
+        listed.pjsip.take_registration(fields)
+    for _ in store.prepare(listed):
+        pass
+    store.replace(listed)
+    for name, fields in case.get("sip", {}).items():
+        if "details" in fields:
+            where = {"Address-IP": fields["IPaddress"], "Address-Port": fields["IPport"]}
+            store.sip.take_details(name, where | {"Status": fields["Status"]} | fields["details"])
+    store.freshness.listed()
+    if "lost_for_s" in pbx:
+        store.session_lost(time.monotonic() - pbx["lost_for_s"])
+    return PeerList(store)
+
+
 def make_ports(case: Mapping[str, Any]) -> tuple[Ports, FakePbx]:
     """Ports in the state of a case."""
     pbx_state = case.get("pbx", {})
@@ -202,6 +269,11 @@ def make_ports(case: Mapping[str, Any]) -> tuple[Ports, FakePbx]:
     def is_live(name: str) -> bool:
         return calls.is_live(name, time.monotonic())
 
+    def states_of(technology: str, account: str) -> list[str]:
+        return calls.states_of(technology, account, time.monotonic())
+
+    directory = case.get("directory", {})
+    devices = [Device(**device) for device in directory.get("devices", ())]
     lines = FakeLines(down=case.get("directory", {}).get("down", False))
     ports = Ports(
         pbx=pbx,
@@ -209,6 +281,9 @@ def make_ports(case: Mapping[str, Any]) -> tuple[Ports, FakePbx]:
         legs=legs,
         is_live=is_live,
         queue=lambda name: queues.queue(name, time.monotonic()),
+        states_of=states_of,
+        peers=make_peers(case),
+        devices=FakeDevices(*devices, down=directory.get("down", False)),
         cards=pbx.cards,
         agi_address="127.0.0.1:4573",
         record_roots=(PurePosixPath("/var/spool/asterisk/monitor"), PurePosixPath("/mnt/nas")),

@@ -32,8 +32,16 @@ class Rows:
         return self.rows
 
 
-def row(kind: str, identifier: int, name: str, number: str = "") -> Row:
-    return {"kind": kind, "id": identifier, "name": name, "number": number}
+def row(
+    kind: str, identifier: int, name: str, number: str = "", technology: str | None = "SIP"
+) -> Row:
+    return {
+        "kind": kind,
+        "id": identifier,
+        "name": name,
+        "number": number,
+        "technology": technology,
+    }
 
 
 @asynccontextmanager
@@ -54,8 +62,8 @@ async def test_accounts_and_trunks_are_known_by_the_name_in_their_channels(
         index = DeviceIndex(directory)
         await index.refresh()
 
-    assert index.lookup("Linka_100") == Device("extension", 21, "100")
-    assert index.lookup("upc") == Device("trunk", 1, "")
+    assert index.lookup("Linka_100") == Device("extension", 21, "100", "Linka_100", "SIP")
+    assert index.lookup("upc") == Device("trunk", 1, "", "upc", "SIP")
     assert index.lookup("linka_100") is None
 
 
@@ -65,7 +73,39 @@ async def test_a_line_comes_before_a_trunk_of_the_same_name(order: int) -> None:
     index = DeviceIndex(Rows(*rows))
     await index.refresh()
 
-    assert index.lookup("both") == Device("extension", 2, "100")
+    assert index.lookup("both") == Device("extension", 2, "100", "both", "SIP")
+
+
+async def test_everybody_is_told_lines_and_trunks_by_id_with_their_technology() -> None:
+    index = DeviceIndex(
+        Rows(
+            row("trunk", 9, "upc", technology="PJSIP"),
+            row("extension", 12, "b", "101"),
+            row("trunk", 3, "both"),
+            row("extension", 2, "both", "100", technology="pjsip"),
+            row("extension", 5, "isdn", "102", technology="DAHDI"),
+            row("extension", 6, "none", "103", technology=None),
+        )
+    )
+    await index.refresh()
+
+    accounts, trunks = index.everybody()
+    assert [(d.id, d.name, d.technology) for d in accounts] == [
+        (2, "both", "PJSIP"),
+        (12, "b", "SIP"),
+    ]
+    assert [(d.id, d.name, d.technology) for d in trunks] == [
+        (3, "both", "SIP"),
+        (9, "upc", "PJSIP"),
+    ]
+    assert index.lookup("isdn") is None
+
+
+async def test_everybody_cannot_be_told_before_the_first_load() -> None:
+    index = DeviceIndex(Rows(row("trunk", 1, "upc")))
+
+    with pytest.raises(DatabaseUnavailable):
+        index.everybody()
 
 
 async def test_nobody_is_known_before_the_first_load() -> None:
@@ -99,7 +139,7 @@ async def test_the_last_picture_stays_while_the_database_is_down_and_the_log_say
             rows.down, rows.loads = False, 0
             await eventually(lambda: rows.loads >= 2, within_s=2, what="loaded again")
 
-    assert known == Device("trunk", 1, "")
+    assert known == Device("trunk", 1, "", "upc", "SIP")
     told = [(entry["event"], entry["log_level"]) for entry in logs if entry["log_level"] != "debug"]
     assert told == [("devices.not_refreshed", "warning"), ("devices.refreshed", "info")]
 

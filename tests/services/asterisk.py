@@ -1,4 +1,8 @@
-"""One real Asterisk, 16 (chan_sip) or 22 (chan_pjsip): start, stop, kill, and ask it for truth."""
+"""One real Asterisk, 16 (chan_sip) or 22 (chan_pjsip): start, stop, kill, and ask it for truth.
+
+A third kind is 16 with both drivers, each at a port of its own, as a PBX is on its way from one to
+the other; its lines and its trunk exist in both, and a test says which it means.
+"""
 
 import asyncio
 import contextlib
@@ -9,12 +13,21 @@ from pathlib import Path
 from typing import Final, Literal
 
 from tests.services import asterisk_config, trees
+from tests.services.lines import Technology
 from tests.services.ports import LOOPBACK, Ports
 from tests.services.processes import ChildProcess
 from tests.services.waiting import eventually_blocking
 
-Version = Literal["16", "22"]
+Version = Literal["16", "16-both", "22"]
+#: What every test runs on.
 VERSIONS: Final[tuple[Version, ...]] = ("16", "22")
+#: … and where the drivers themselves are the matter.
+ALL_VERSIONS: Final[tuple[Version, ...]] = ("16", "16-both", "22")
+_DRIVERS: Final[dict[Version, tuple[Technology, ...]]] = {
+    "16": ("SIP",),
+    "16-both": ("PJSIP", "SIP"),
+    "22": ("PJSIP",),
+}
 
 #: Seconds. It takes one on an idle machine.
 _BOOT_TIMEOUT_S: Final = 20
@@ -52,7 +65,9 @@ class Asterisk:
     Every method blocks; in a coroutine use the same method of `aio`.
 
     Attributes:
-        technology: "SIP" or "PJSIP": channels are <technology>/<username of a line>-<8 digits>.
+        technology: "SIP" or "PJSIP": channels are <technology>/<username of a line>-<8 digits>. The
+            first of `technologies`, which a test means where it does not say.
+        sip_ports: UDP port of each driver.
         ami_username, ami_secret: The daemon's AMI user, as the project's sample defines it.
         oracle_username, oracle_secret: An AMI user that may do everything, for the tests.
         trunk_port: UDP port on 127.0.0.2 at which Asterisk expects the trunk's provider.
@@ -60,10 +75,12 @@ class Asterisk:
 
     def __init__(self, version: Version, tree: trees.Tree, directory: Path, ports: Ports) -> None:
         self.version: Final = version
-        self.technology: Final = "SIP" if version == "16" else "PJSIP"
+        self.technologies: Final = _DRIVERS[version]
+        self.technology: Final = self.technologies[0]
         self.ami_host: Final = LOOPBACK
         self.ami_port: Final = ports.tcp()
-        self.sip_port: Final = ports.udp()
+        self.sip_ports: Final = {technology: ports.udp() for technology in self.technologies}
+        self.sip_port: Final = self.sip_ports[self.technology]
         self.trunk_port: Final = ports.udp()
         self.ami_secret: Final = "daemon-secret-of-the-lab"
         self.oracle_username: Final = "oracle"
@@ -80,9 +97,9 @@ class Asterisk:
             tree,
             directory,
             asterisk_config.Settings(
-                technology=self.technology,
+                technologies=self.technologies,
                 ami_port=self.ami_port,
-                sip_port=self.sip_port,
+                sip_ports=self.sip_ports,
                 trunk_port=self.trunk_port,
                 rtp_first=rtp_first,
                 rtp_last=rtp_first + _RTP_PORTS,
@@ -205,17 +222,18 @@ class Asterisk:
         """Set a global variable of the dialplan; a restart forgets it."""
         self.cli(f"dialplan set global {name} {value}")
 
-    def reachable(self, username: str) -> bool:
+    def reachable(self, username: str, technology: Technology | None = None) -> bool:
         """Whether a line or the trunk answers OPTIONS, so that it can be dialled."""
-        if self.technology == "SIP":
+        if (technology or self.technology) == "SIP":
             # Without a registration the address goes, the last status stays.
             peer = self.cli(f"sip show peer {username}")
             return bool(re.search(r"Addr->IP\s+: \d", peer) and re.search(r"Status\s+: OK", peer))
         return bool(re.search(r"Contact:.* Avail ", self.cli(f"pjsip show endpoint {username}")))
 
-    def qualify(self, username: str) -> None:
+    def qualify(self, username: str, technology: Technology | None = None) -> None:
         """Send OPTIONS to a line or the trunk now rather than at the next round."""
-        command = "sip qualify peer" if self.technology == "SIP" else "pjsip qualify"
+        is_sip = (technology or self.technology) == "SIP"
+        command = "sip qualify peer" if is_sip else "pjsip qualify"
         self.cli(f"{command} {username}")
 
     def write_cdr_to(self, dsn: str) -> None:
@@ -281,11 +299,11 @@ class AioAsterisk:
     async def set_global(self, name: str, value: str) -> None:
         await asyncio.to_thread(self._asterisk.set_global, name, value)
 
-    async def reachable(self, username: str) -> bool:
-        return await asyncio.to_thread(self._asterisk.reachable, username)
+    async def reachable(self, username: str, technology: Technology | None = None) -> bool:
+        return await asyncio.to_thread(self._asterisk.reachable, username, technology)
 
-    async def qualify(self, username: str) -> None:
-        await asyncio.to_thread(self._asterisk.qualify, username)
+    async def qualify(self, username: str, technology: Technology | None = None) -> None:
+        await asyncio.to_thread(self._asterisk.qualify, username, technology)
 
     async def write_cdr_to(self, dsn: str) -> None:
         await asyncio.to_thread(self._asterisk.write_cdr_to, dsn)

@@ -1,21 +1,21 @@
 """Writes the configuration of one Asterisk of the lab from `asterisk_templates/`.
 
-`common` there is for every version, `<version>` for one. `@NAME@` in a template is
-replaced; a name that is not known is an error. The project's own files in `dialplan/` are taken as
-they are, so that what an administrator includes is what is tested.
+`common` there is for every one, `SIP` and `PJSIP` for those with that driver. `@NAME@` in a
+template is replaced; a name that is not known is an error. The project's own files in `dialplan/`
+are taken as they are, so that what an administrator includes is what is tested.
 """
 
 import array
 import math
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from tests.services.lines import DID_PREFIX, DID_QUEUE, LINES, TRUNK, Line
+from tests.services.lines import DID_PREFIX, DID_QUEUE, LINES, TRUNK, Line, Technology
 from tests.services.trees import Tree
 
 _TEMPLATES: Final = Path(__file__).resolve().parent / "asterisk_templates"
@@ -40,9 +40,9 @@ _TONE_HZ: Final = 440
 class Settings:
     """What differs from one lab to the next."""
 
-    technology: str
+    technologies: Sequence[Technology]
     ami_port: int
-    sip_port: int
+    sip_ports: Mapping[Technology, int]
     trunk_port: int
     rtp_first: int
     rtp_last: int
@@ -60,14 +60,13 @@ def write(tree: Tree, directory: Path, settings: Settings) -> str:
     _make_folders(directory)
     etc = directory / "etc"
     values = _values(tree, directory, settings)
-    for folder in ("common", tree.version):
+    for folder in ("common", *settings.technologies):
         for template in sorted((_TEMPLATES / folder).glob("*.conf")):
             _put(etc / template.name, _render(template.read_text(encoding="utf-8"), values))
     for sample in sorted(_DIALPLAN.glob("*.conf")):
         _put(etc / sample.name, sample.read_text(encoding="utf-8"))
-    _write_lines(tree.version, etc, settings.technology)
-    if tree.version == "16":
-        _put(etc / "modules_version.conf", _no_pjsip(tree))
+    _write_lines(etc, settings.technologies)
+    _put(etc / "modules_version.conf", _left_out(tree, settings.technologies))
     username, user = _daemon_user(settings.secret)
     _put(etc / "manager_pbxapi.conf", user)
     _fill_gaps(tree, etc)
@@ -100,14 +99,15 @@ def _make_folders(directory: Path) -> None:
 
 
 def _values(tree: Tree, directory: Path, settings: Settings) -> dict[str, str]:
-    is_sip = settings.technology == "SIP"
+    technology = settings.technologies[0]
+    is_sip = technology == "SIP"
     return {
         "TREE": str(tree.root),
         "MODULES": str(tree.modules),
         "DIR": str(directory),
-        "TECHNOLOGY": settings.technology,
+        "TECHNOLOGY": technology,
         "AMI_PORT": str(settings.ami_port),
-        "SIP_PORT": str(settings.sip_port),
+        **{f"{driver}_PORT": str(port) for driver, port in settings.sip_ports.items()},
         "TRUNK_PORT": str(settings.trunk_port),
         "RTP_FIRST": str(settings.rtp_first),
         "RTP_LAST": str(settings.rtp_last),
@@ -120,12 +120,14 @@ def _values(tree: Tree, directory: Path, settings: Settings) -> dict[str, str]:
     }
 
 
-def _write_lines(version: str, etc: Path, technology: str) -> None:
-    template = (_TEMPLATES / version / "line.template").read_text(encoding="utf-8")
-    _put(etc / "lines.conf", "".join(_render(template, _line_values(line)) for line in LINES))
+def _write_lines(etc: Path, technologies: Sequence[Technology]) -> None:
+    for technology in technologies:
+        template = (_TEMPLATES / technology / "line.template").read_text(encoding="utf-8")
+        lines = "".join(_render(template, _line_values(line)) for line in LINES)
+        _put(etc / f"lines-{technology}.conf", lines)
     for dialplan_id in (1, 2):
         mine = [line for line in LINES if line.dialplan_id == dialplan_id]
-        _put(etc / f"lines-dialplan-{dialplan_id}.conf", _extensions(mine, technology))
+        _put(etc / f"lines-dialplan-{dialplan_id}.conf", _extensions(mine, technologies[0]))
 
 
 def _line_values(line: Line) -> dict[str, str]:
@@ -136,6 +138,10 @@ def _line_values(line: Line) -> dict[str, str]:
         "NAME": line.name.replace('"', '\\"'),
         "NUMBER": line.number,
         "ACCOUNT_CODE": line.account_code,
+        "NAT": "force_rport" if line.behind_nat else "no",
+        "REWRITE": "yes" if line.behind_nat else "no",
+        "QUALIFY_MS": str(line.qualify_ms),
+        "QUALIFY_S": str(line.qualify_ms / 1000),
     }
 
 
@@ -155,9 +161,12 @@ def _extensions(lines: list[Line], technology: str) -> str:
     return "\n".join(text)
 
 
-def _no_pjsip(tree: Tree) -> str:
-    # Not res_pjproject: Debian's res_rtp_asterisk links to it.
-    patterns = ("chan_pjsip.so", "res_pjsip*.so", "func_pjsip*.so", "app_voicemail*.so")
+def _left_out(tree: Tree, technologies: Sequence[Technology]) -> str:
+    """Voicemail, which comes in several flavours of which none is used, and the other driver."""
+    patterns = ["app_voicemail*.so"]
+    if "PJSIP" not in technologies:
+        # Not res_pjproject: Debian's res_rtp_asterisk links to it.
+        patterns += ["chan_pjsip.so", "res_pjsip*.so", "func_pjsip*.so"]
     names = (path.name for pattern in patterns for path in sorted(tree.modules.glob(pattern)))
     return "".join(f"noload => {name}\n" for name in names)
 

@@ -1,5 +1,6 @@
 """Real Asterisk 16 (chan_sip) and 22 (chan_pjsip), started once per session and version.
 
+A few tests run on 16 with both drivers too; they are parametrized with `ALL_VERSIONS`, indirectly.
 A test that asks for `asterisk` runs on both, and gets the marker `asterisk`. It finds Asterisk up
 and without a channel, and may do anything to it, kill it included: the fixture puts things right
 afterwards. What Asterisk logged during a test that failed is part of the test's report.
@@ -35,7 +36,7 @@ class AsteriskLab:
     def get(self, version: Version) -> Asterisk:
         """That version, running; skips the test where the machine does not have it."""
         if version not in self._running:
-            tree = trees.find(version)
+            tree = trees.find(version.removesuffix("-both"))
             if tree is None:
                 unavailable(f"Asterisk {version} is not in the cache: `make test` provides it")
             directory = self.directory / version

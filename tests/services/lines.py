@@ -4,7 +4,9 @@ One source for Asterisk's configuration, for the phones, and for a directory to 
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
+
+Technology = Literal["SIP", "PJSIP"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,8 @@ class Line:
         username: Name of the account: peer in sip.conf, endpoint in pjsip.conf.
         number: Internal number, unique in its dialplan; several accounts may share it.
         dialplan_id: The line dials in context extensions-dialplanid-<dialplan_id>.
+        behind_nat: Asterisk does not trust the address that the telephone gives.
+        qualify_ms: How long Asterisk waits for its answer to OPTIONS.
     """
 
     username: str
@@ -22,6 +26,8 @@ class Line:
     dialplan_id: int
     name: str
     account_code: str
+    behind_nat: bool = False
+    qualify_ms: int = 2000
 
     @property
     def secret(self) -> str:
@@ -41,8 +47,16 @@ def _line(index: int) -> Line:
         dialplan_id=1,
         name=_NAMES[index] if index < len(_NAMES) else f"Linka {number}",
         account_code=f"klient{index % 3 + 1}",
+        behind_nat=number == BEHIND_NAT,
+        qualify_ms=IMPATIENT_MS if number == IMPATIENT else 2000,
     )
 
+
+#: The number of a line that Asterisk takes for unreachable soon, so that a test need not wait long.
+IMPATIENT: Final = "1019"
+IMPATIENT_MS: Final = 500
+#: The number of a line whose telephone is behind NAT.
+BEHIND_NAT: Final = "1018"
 
 #: Linka_1000 to Linka_1019; 1010 and 1011 have a second account; 1000 and 1001 of dialplan 2 are
 #: numbers that dialplan 1 has too.

@@ -22,7 +22,7 @@ import pytest
 
 from tests.services import sip
 from tests.services.asterisk import Asterisk
-from tests.services.lines import BY_USERNAME, TRUNK
+from tests.services.lines import BY_USERNAME, TRUNK, Technology
 from tests.services.ports import LOOPBACK, Ports
 from tests.services.processes import ChildProcess
 from tests.services.requirements import unavailable
@@ -129,8 +129,16 @@ def _behaviour(mode: Mode, ring_ms: int, talk_ms: int, refer_to: str) -> dict[st
 class Phones:
     """All phones of one test at one Asterisk."""
 
-    def __init__(self, asterisk: Asterisk, ports: dict[str, int], all_ports: Ports) -> None:
+    def __init__(
+        self,
+        asterisk: Asterisk,
+        ports: dict[str, int],
+        all_ports: Ports,
+        technology: Technology | None = None,
+    ) -> None:
         self._asterisk = asterisk
+        self._technology = technology or asterisk.technology
+        self._sip_port = asterisk.sip_ports[self._technology]
         self._ports = ports
         self._all_ports = all_ports
         self._folder = asterisk.directory / "sipp" / uuid.uuid4().hex
@@ -149,14 +157,16 @@ class Phones:
         contact_host: str = LOOPBACK,
         source_host: str = LOOPBACK,
         secret: str | None = None,
+        user_agent: str = sip.USER_AGENT,
     ) -> None:
         """Register a line, whether or not a phone is there to answer."""
         account = sip.Account(
             username=username,
             secret=BY_USERNAME[username].secret if secret is None else secret,
-            server=(LOOPBACK, self._asterisk.sip_port),
+            server=(LOOPBACK, self._sip_port),
             contact=(contact_host, self._port(username)),
             source_host=source_host,
+            user_agent=user_agent,
         )
         await sip.register(account, expires_s=expires_s)
         self._registered[username] = account
@@ -288,7 +298,7 @@ class Phones:
         text = (_SCENARIOS / scenario).read_text(encoding="utf-8")
         (own / "scenario.xml").write_text(self._filled(text, values), encoding="utf-8")
         command = [
-            *("sipp", f"{LOOPBACK}:{self._asterisk.sip_port}", "-sf", "scenario.xml"),
+            *("sipp", f"{LOOPBACK}:{self._sip_port}", "-sf", "scenario.xml"),
             *("-i", address[0], "-p", str(address[1]), "-mp", str(self._media_port(address))),
             *("-cp", str(self._port(f"control of {address}")), "-nostdin", "-aa"),
             *("-trace_msg", "-message_file", "messages", "-trace_err", "-error_file", "errors"),
@@ -311,9 +321,9 @@ class Phones:
 
     async def _reachable(self, username: str) -> None:
         """Asterisk dials nobody whose OPTIONS it still waits for."""
-        await self._asterisk.aio.qualify(username)
+        await self._asterisk.aio.qualify(username, self._technology)
         await eventually(
-            lambda: self._asterisk.aio.reachable(username),
+            lambda: self._asterisk.aio.reachable(username, self._technology),
             within_s=_REACHABLE_TIMEOUT_S,
             what=f"{username} reachable",
         )

@@ -17,6 +17,8 @@ from typing import Final, Self
 #: RFC 3261's T1, made shorter: everything here is on loopback.
 _RETRANSMIT_S: Final = 0.1
 _TIMEOUT_S: Final = 5
+#: What a phone calls itself where a test does not care.
+USER_AGENT: Final = "pbxapi-lab"
 
 _TRACE_ENTRY: Final = re.compile(r"^-{20,} .*\n", re.MULTILINE)
 _ADDRESS: Final = re.compile(r'^(?:"(?P<name>(?:[^"\\]|\\.)*)"\s*)?<sip:(?:(?P<user>[^@>]*)@)?')
@@ -116,6 +118,7 @@ class Account:
         server: Where Asterisk receives.
         contact: Where the phone receives.
         source_host: Address that the registration comes from.
+        user_agent: What the phone calls itself.
     """
 
     username: str
@@ -123,6 +126,7 @@ class Account:
     server: tuple[str, int]
     contact: tuple[str, int]
     source_host: str = "127.0.0.1"
+    user_agent: str = USER_AGENT
 
 
 async def register(account: Account, *, expires_s: int) -> None:
@@ -191,6 +195,7 @@ def _register(
         cseq=2 if proof else 1,
         address=f"sip:{account.username}@{server}",
         extra=extra,
+        user_agent=account.user_agent,
     )
 
 
@@ -202,6 +207,7 @@ def _request(
     cseq: int = 1,
     address: str = "sip:test@127.0.0.1",
     extra: Sequence[str] = (),
+    user_agent: str = USER_AGENT,
 ) -> str:
     host, port = exchange.local
     lines = [
@@ -212,7 +218,7 @@ def _request(
         f"To: <{address}>",
         f"Call-ID: {dialog}@{host}:{port}",
         f"CSeq: {cseq} {what.partition(' ')[0]}",
-        "User-Agent: pbxapi-lab",
+        f"User-Agent: {user_agent}",
         *extra,
         "Content-Length: 0",
     ]

@@ -25,12 +25,14 @@ from pbxapi.cache.channels.calls import Owner
 from pbxapi.cache.channels.follow import ChannelFollower
 from pbxapi.cache.channels.store import ChannelStore
 from pbxapi.cache.channels.view import CallList
+from pbxapi.cache.peers.store import PeerStore
+from pbxapi.cache.peers.view import PeerList
 from pbxapi.config import Listen
 from pbxapi.directory.lines import Account, Line
 from pbxapi.simulator import ManagerUser, Simulator, SimulatorOptions
 from pbxapi.simulator.cdr import CdrRow
 from pbxapi.simulator.options import default_devices
-from tests.contract.world import FakeLines
+from tests.contract.world import FakeDevices, FakeLines
 from tests.services.waiting import eventually
 
 SECONDS = float(os.environ.get("PBXAPI_STORM_S", "3"))
@@ -98,6 +100,9 @@ async def daemon(simulator: Simulator) -> AsyncIterator[Ports]:
             legs=lambda: calls.legs(time.monotonic()),
             is_live=lambda name: calls.is_live(name, time.monotonic()),
             queue=lambda _name: None,
+            states_of=lambda technology, name: calls.states_of(technology, name, time.monotonic()),
+            peers=PeerList(PeerStore()),
+            devices=FakeDevices(),
             cards=cards,
             agi_address=address,
             record_roots=(),

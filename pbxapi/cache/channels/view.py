@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pbxapi.cache.channels.calls import Leg, OwnerOf, legs
+from pbxapi.cache.channels.calls import Leg, OwnerOf, account_name, legs
 from pbxapi.cache.channels.store import ChannelStore
 
 
@@ -30,3 +30,18 @@ class CallList:
         """
         self._store.freshness.require(now, "channels")
         return any(channel.name == name for channel in self._store.channels.values())
+
+    def states_of(self, technology: str, account: str, now: float) -> list[str]:
+        """Asterisk's words for the states of an account's channels, oldest channel first.
+
+        Raises:
+            PbxUnavailable: as for `legs`.
+        """
+        self._store.freshness.require(now, "channels")
+        prefix = f"{technology}/{account}-"
+        own = [
+            channel
+            for channel in self._store.channels.values()
+            if channel.name.startswith(prefix) and account_name(channel) == account
+        ]
+        return [channel.state_desc for channel in sorted(own, key=lambda c: c.began)]
