@@ -19,6 +19,9 @@ from pbxapi.cache.followers import Followers
 from pbxapi.cache.peers.follow import PeerFollower
 from pbxapi.cache.peers.store import PeerStore
 from pbxapi.cache.peers.view import PeerList
+from pbxapi.cache.queues.follow import QueueFollower
+from pbxapi.cache.queues.store import QueueStore
+from pbxapi.cache.queues.view import QueueBoard
 from pbxapi.config import Config
 from pbxapi.directory.devices import DeviceIndex
 from pbxapi.directory.lines import Lines
@@ -52,6 +55,12 @@ async def run(
     """
     store = ChannelStore()
     follower = ChannelFollower(store)
+    queue_store = QueueStore()
+
+    def asterisk_time() -> float:
+        return manager.asterisk_time()
+
+    queue_follower = QueueFollower(queue_store, asterisk_time)
     peers = PeerStore()
     peer_follower = PeerFollower(peers)
     manager = AmiManager(
@@ -59,7 +68,7 @@ async def run(
         port=config.ami.port,
         username=config.ami.username,
         secret=config.ami.secret,
-        listener=Followers(follower, peer_follower),
+        listener=Followers(follower, queue_follower, peer_follower),
     )
     cards = CallCards(time.monotonic)
     async with (
@@ -69,11 +78,13 @@ async def run(
     ):
         devices = DeviceIndex(directory)
         calls = CallList(store, _owner_in(devices))
+        queues = QueueBoard(queue_store)
         ports = Ports(
             pbx=manager,
             lines=Lines(directory),
             legs=lambda: calls.legs(time.monotonic()),
             is_live=lambda name: calls.is_live(name, time.monotonic()),
+            queue=lambda name: queues.queue(name, time.monotonic()),
             states_of=lambda technology, name: calls.states_of(technology, name, time.monotonic()),
             peers=PeerList(peers),
             devices=devices,
@@ -87,6 +98,7 @@ async def run(
             background = [
                 group.create_task(manager.run(), name="ami"),
                 group.create_task(follower.run(manager), name="channels"),
+                group.create_task(queue_follower.run(manager), name="queues"),
                 group.create_task(peer_follower.run(manager), name="peers"),
                 group.create_task(devices.follow(), name="devices"),
             ]

@@ -1,9 +1,9 @@
-"""Rows of API users as far as they were read, and how long they may be believed.
+"""Rows of those who have a secret (API users, agents), and how long they may be believed.
 
-* Younger than `REFRESH_S`: as they are.
-* Up to `MAX_AGE_S`: as they are, while they are read again in the background.
-* Older: read first. So whatever is changed in the database holds after `MAX_AGE_S`.
-* While the database is unavailable: users who have once proven themselves stay as they were,
+* Younger than `Ages.refresh_s`: as they are.
+* Up to `Ages.max_s`: as they are, while they are read again in the background.
+* Older: read first. So whatever is changed in the database holds after `Ages.max_s`.
+* While the database is unavailable: those who have once proven themselves stay as they were,
   nobody else can be known.
 
 A row's age counts from the moment its query was sent. Memory is bounded, apart for those who have
@@ -11,18 +11,16 @@ proven themselves and for the rest, so that no flood of made-up names can push a
 """
 
 import asyncio
+import math
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import structlog
 
-from pbxapi.access.users import Row, StoredUser, read_user
 from pbxapi.errors import DatabaseUnavailable
 
-REFRESH_S: Final = 2.0
-MAX_AGE_S: Final = 5.0
 #: A database that failed a moment ago keeps a known user waiting no longer than this.
 IMPATIENCE_S: Final = 0.2
 #: Names remembered of each sort; a PBX has dozens of API users.
@@ -31,135 +29,169 @@ MAX_NAMES: Final = 1024
 _log = structlog.get_logger()
 
 
-class Queries(Protocol):
-    """Runs named statements of the directory."""
+class HasSecret(Protocol):
+    """What a row has to have."""
 
-    async def fetch(self, name: str, /, *args: object) -> Sequence[Row]:
-        """Rows of the statement; raises DatabaseUnavailable."""
+    @property
+    def password_hash(self) -> str:
+        """argon2id PHC string of the secret."""
+
+
+S = TypeVar("S", bound=HasSecret)
+
+
+class Ages(NamedTuple):
+    """How old a row may get, in seconds; see above."""
+
+    refresh_s: float = 2.0
+    max_s: float = 5.0
+
+
+AGES: Final = Ages()
 
 
 @dataclass(frozen=True, slots=True)
-class KnownUser:
+class Known(Generic[S]):
     """What was read about a name.
 
     Attributes:
         stored: The row; None where there is none.
         read_at: When its query was sent, in seconds of the clock.
-        proof: Digest of the password that was right; None as long as none was.
+        proof: Digest of the secret that was right; None as long as none was.
     """
 
-    stored: StoredUser | None
+    stored: S | None
     read_at: float
     proof: bytes | None = None
 
 
-class KnownUsers:
-    """API users by name.
+class KnownRows(Generic[S]):
+    """Rows by name.
 
     Args:
-        queries: Where the rows come from.
+        read_row: Asks the directory; raises DatabaseUnavailable.
         clock: Monotonic seconds.
+        ages: How long a row is believed.
+        max_names: Names remembered of each sort, proven or not; `MAX_NAMES` where nothing is said.
     """
 
-    def __init__(self, queries: Queries, clock: Callable[[], float]) -> None:
-        self._queries = queries
+    def __init__(
+        self,
+        read_row: Callable[[str], Awaitable[S | None]],
+        clock: Callable[[], float],
+        *,
+        ages: Ages = AGES,
+        max_names: int | None = None,
+    ) -> None:
+        self._read_row = read_row
         self._clock = clock
-        self._proven: OrderedDict[str, KnownUser] = OrderedDict()
-        self._others: OrderedDict[str, KnownUser] = OrderedDict()
-        self._reads: dict[str, asyncio.Task[KnownUser | DatabaseUnavailable]] = {}
+        self._ages = ages
+        self._max_names = max_names
+        self._proven: OrderedDict[str, Known[S]] = OrderedDict()
+        self._others: OrderedDict[str, Known[S]] = OrderedDict()
+        self._reads: dict[str, asyncio.Task[Known[S] | DatabaseUnavailable]] = {}
+        self._tasks: set[asyncio.Task[Known[S] | DatabaseUnavailable]] = set()
         self._failing = False
 
-    def fresh(self, username: str) -> KnownUser | None:
+    def fresh(self, name: str) -> Known[S] | None:
         """What is known and may be believed now; None where it has to be read first."""
-        known = self._recall(username)
+        known = self._recall(name)
         if known is None:
             return None
         age_s = self._clock() - known.read_at
-        if age_s < REFRESH_S:
+        if age_s < self._ages.refresh_s:
             return known
-        if age_s > MAX_AGE_S:
+        if age_s > self._ages.max_s:
             return None
-        self._begin_read(username)
+        self._begin_read(name)
         return known
 
-    async def read(self, username: str) -> KnownUser:
-        """What the database says now, or is known from before about a user who is proven.
+    async def read(self, name: str) -> Known[S]:
+        """What the database says now, or is known from before about somebody who is proven.
 
         Raises:
-            DatabaseUnavailable: it cannot be asked, and the user is not proven.
+            DatabaseUnavailable: it cannot be asked, and nobody of this name is proven.
         """
-        last = self._proven.get(username)
-        self._begin_read(username)
+        last = self._proven.get(name)
+        self._begin_read(name)
         try:
             # Everyone who asks for this name waits for the same read; one who leaves stops nobody.
             async with asyncio.timeout(IMPATIENCE_S if last and self._failing else None):
-                read = await asyncio.shield(self._reads[username])
+                read = await asyncio.shield(self._reads[name])
         except TimeoutError:
             read = DatabaseUnavailable("the database has not answered yet")
-        if isinstance(read, KnownUser):
+        if isinstance(read, Known):
             return read
         if last is None:
             raise DatabaseUnavailable(str(read)) from read
         return last
 
-    def prove(self, username: str, password_hash: str, proof: bytes) -> None:
+    def prove(self, name: str, password_hash: str, proof: bytes) -> None:
         """Remember that a password was right, as long as its hash does not change."""
-        known = self._recall(username)
+        known = self._recall(name)
         if known and known.stored and known.stored.password_hash == password_hash:
-            self._remember(username, replace(known, proof=proof))
+            self._remember(name, replace(known, proof=proof))
+
+    def changed(self, name: str) -> None:
+        """What is known is out of date: the row was changed just now. Its secret was not."""
+        known = self._recall(name)
+        if known is not None:
+            self._remember(name, replace(known, read_at=-math.inf))
+        self._reads.pop(name, None)  # who waits for this read asked before the change
 
     async def close(self) -> None:
         """Give up what is being read."""
-        reads = list(self._reads.values())
+        reads = list(self._tasks)
         for read in reads:
             read.cancel()
         await asyncio.gather(*reads, return_exceptions=True)
 
-    def _recall(self, username: str) -> KnownUser | None:
+    def _recall(self, name: str) -> Known[S] | None:
         for users in (self._proven, self._others):
-            known = users.get(username)
+            known = users.get(name)
             if known is not None:
-                users.move_to_end(username)
+                users.move_to_end(name)
                 return known
         return None
 
-    def _remember(self, username: str, known: KnownUser) -> None:
-        self._proven.pop(username, None)
-        self._others.pop(username, None)
+    def _remember(self, name: str, known: Known[S]) -> None:
+        self._proven.pop(name, None)
+        self._others.pop(name, None)
         users = self._others if known.proof is None else self._proven
-        users[username] = known
-        if len(users) > MAX_NAMES:
+        users[name] = known
+        if len(users) > (self._max_names or MAX_NAMES):
             users.popitem(last=False)
 
-    def _begin_read(self, username: str) -> None:
+    def _begin_read(self, name: str) -> None:
         """Read this name, unless that is under way."""
-        if username not in self._reads:
-            read = asyncio.create_task(self._read_row(username))
-            self._reads[username] = read
-            read.add_done_callback(lambda done: self._forget_read(username, done))
+        if name not in self._reads:
+            read = asyncio.create_task(self._read(name))
+            self._reads[name] = read
+            self._tasks.add(read)
+            read.add_done_callback(lambda done: self._forget_read(name, done))
 
-    def _forget_read(
-        self, username: str, read: "asyncio.Task[KnownUser | DatabaseUnavailable]"
-    ) -> None:
-        self._reads.pop(username, None)
+    def _forget_read(self, name: str, read: "asyncio.Task[Known[S] | DatabaseUnavailable]") -> None:
+        self._tasks.discard(read)
+        if self._reads.get(name) is read:
+            del self._reads[name]
         if not read.cancelled() and (error := read.exception()) is not None:
             _log.error("access.read_failed", exc_info=error)  # a bug: nobody may be waiting for it
 
-    async def _read_row(self, username: str) -> KnownUser | DatabaseUnavailable:
+    async def _read(self, name: str) -> Known[S] | DatabaseUnavailable:
         sent_at = self._clock()
         try:
-            rows = await self._queries.fetch("user_by_name", username)
+            stored = await self._read_row(name)
         except DatabaseUnavailable as error:
             self._failing = True
             return error
         self._failing = False
-        stored = read_user(rows[0]) if len(rows) == 1 else None
-        known = KnownUser(stored, sent_at, self._still_proven(username, stored))
-        self._remember(username, known)
+        known = Known(stored, sent_at, self._still_proven(name, stored))
+        if self._reads.get(name) is asyncio.current_task():
+            self._remember(name, known)
         return known
 
-    def _still_proven(self, username: str, stored: StoredUser | None) -> bytes | None:
-        before = self._proven.get(username)
+    def _still_proven(self, name: str, stored: S | None) -> bytes | None:
+        before = self._proven.get(name)
         if before is None or before.stored is None or stored is None:
             return None
         return before.proof if before.stored.password_hash == stored.password_hash else None

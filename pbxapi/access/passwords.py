@@ -35,13 +35,18 @@ def hash_password(password: str) -> str:
 
 
 class PasswordChecker:
-    """Compares passwords with hashes in threads of its own."""
+    """Compares passwords with hashes in threads.
 
-    def __init__(self) -> None:
-        cores = os.cpu_count() or 1
-        self._threads = ThreadPoolExecutor(
-            max_workers=min(max(cores - 1, 1), MAX_THREADS), thread_name_prefix="argon2"
-        )
+    Args:
+        sharing: Whose threads to use; without it there are new ones. The places are its own.
+
+    Attributes:
+        threads: Where it is done.
+    """
+
+    def __init__(self, *, sharing: "PasswordChecker | None" = None) -> None:
+        self._owns_threads = sharing is None
+        self.threads: ThreadPoolExecutor = _make_threads() if sharing is None else sharing.threads
         self._checks: dict[bytes, asyncio.Task[bool]] = {}
         self._names: Counter[str] = Counter()
         self._decoy = hash_password(secrets.token_urlsafe())
@@ -75,7 +80,8 @@ class PasswordChecker:
         for check in checks:
             check.cancel()
         await asyncio.gather(*checks, return_exceptions=True)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._owns_threads:
+            self.threads.shutdown(wait=False, cancel_futures=True)
 
     async def _check(
         self, key: bytes, username: str, password: str, password_hash: str | None
@@ -83,13 +89,20 @@ class PasswordChecker:
         against = self._decoy if password_hash is None else password_hash
         loop = asyncio.get_running_loop()
         try:
-            right = await loop.run_in_executor(self._threads, _verify, against, password)
+            right = await loop.run_in_executor(self.threads, _verify, against, password)
         finally:
             del self._checks[key]
             self._names[username] -= 1
             if not self._names[username]:
                 del self._names[username]
         return right and password_hash is not None
+
+
+def _make_threads() -> ThreadPoolExecutor:
+    cores = os.cpu_count() or 1
+    return ThreadPoolExecutor(
+        max_workers=min(max(cores - 1, 1), MAX_THREADS), thread_name_prefix="argon2"
+    )
 
 
 def _verify(password_hash: str, password: str) -> bool:

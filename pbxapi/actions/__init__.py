@@ -1,6 +1,14 @@
 """The operations of the API, one module each; they know neither HTTP nor SQL."""
 
-from pbxapi.actions import dial, hangupcall, listcalls, originate, sipstatus, spying
+from pbxapi.actions import (
+    dial,
+    hangupcall,
+    listcalls,
+    originate,
+    queuestatus,
+    sipstatus,
+    spying,
+)
 from pbxapi.actions.registry import ACTIONS, Action, Parameters, Result
 
 __all__ = [
@@ -12,6 +20,7 @@ __all__ = [
     "hangupcall",
     "listcalls",
     "originate",
+    "queuestatus",
     "sipstatus",
     "spying",
 ]

@@ -14,6 +14,7 @@ from pbxapi.cache.channels.calls import Leg
 from pbxapi.cache.device_state import DeviceState
 from pbxapi.cache.peers.peer import Key, Peer, Technology
 from pbxapi.cache.peers.view import PeerState
+from pbxapi.cache.queues.queue import Queue
 from pbxapi.directory.devices import Device
 from pbxapi.directory.lines import Line, Outroute
 
@@ -101,6 +102,7 @@ class Ports:
         legs: The legs of all calls from the cache; raises PbxUnavailable where the cache is too
             old to be believed.
         is_live: Whether a channel of exactly this name is there; raises as `legs` does.
+        queue: The queue of that name from the cache, or None; raises as `legs` does.
         states_of: States of the channels of an account, by technology and name; raises as `legs`
             does.
         peers: How accounts and trunks are, from the cache.
@@ -116,6 +118,7 @@ class Ports:
     lines: Lines
     legs: Callable[[], Iterator[Leg]]
     is_live: Callable[[str], bool]
+    queue: Callable[[str], Queue | None]
     states_of: Callable[[str, str], list[str]]
     peers: Peers
     devices: Devices

@@ -98,3 +98,12 @@ def hangup(channel: str) -> Request:
     if channel.startswith("/"):
         raise UnsafeRequest("a channel name that is a pattern")
     return Request("Hangup", (("Channel", channel),))
+
+
+def queue_status(queue: str = "", member: str = "") -> Request:
+    """List a queue and one of its members by interface, or all of it, or all queues.
+
+    Who waits in a queue is always listed. Asterisk apps/app_queue.c, manager_queues_status().
+    """
+    filters = (("Queue", queue), ("Member", member))
+    return Request("QueueStatus", tuple((name, value) for name, value in filters if value))

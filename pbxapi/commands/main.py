@@ -13,7 +13,7 @@ from types import FrameType, ModuleType
 from typing import Final
 
 from pbxapi import __version__
-from pbxapi.commands import db, demo, serve, simulate, user
+from pbxapi.commands import agent, db, demo, serve, simulate, user
 from pbxapi.errors import PbxapiError, UsageError
 
 #: As a shell tells of a process that SIGINT ended.
@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, ModuleType]] = {
     "simulate": simulate,
     "db": db,
     "user": user,
+    "agent": agent,
 }
 
 

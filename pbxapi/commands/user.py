@@ -7,9 +7,7 @@ may not, give another one with `PBXAPI_DATABASE_DSN`.
 """
 
 import argparse
-import getpass
 import ipaddress
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,12 +16,11 @@ from pbxapi import log
 from pbxapi.access.credentials import MAX_CREDENTIAL_CHARS, is_credential
 from pbxapi.access.passwords import hash_password
 from pbxapi.access.users import PERMISSIONS
+from pbxapi.commands.secret_input import read_secret
 from pbxapi.config import load
 from pbxapi.directory.pool import Directory
 from pbxapi.errors import DatabaseUnavailable, UsageError
 
-#: Longest line worth reading: one with a line end that is still accepted, or else is not.
-_MAX_LINE: Final = MAX_CREDENTIAL_CHARS + 2
 _HEADINGS: Final = ("NAME", "STATE", "PERMISSIONS", "NETWORKS")
 
 
@@ -70,7 +67,7 @@ async def _add(directory: Directory, args: argparse.Namespace) -> None:
     taken = f"there is a user {args.name} already"
     if await directory.fetch("user_by_name", args.name):
         raise UsageError(taken)
-    row = (args.name, hash_password(_read_password()), args.allow, args.network)
+    row = (args.name, hash_password(read_secret("password")), args.allow, args.network)
     if not await directory.fetch("user_add", *row):
         raise UsageError(taken)
     print(f"user {args.name} is added")
@@ -79,7 +76,7 @@ async def _add(directory: Directory, args: argparse.Namespace) -> None:
 async def _passwd(directory: Directory, args: argparse.Namespace) -> None:
     if not await directory.fetch("user_by_name", args.name):
         raise _no_such_user(args.name)
-    password_hash = hash_password(_read_password())
+    password_hash = hash_password(read_secret("password"))
     if not await directory.fetch("user_set_password", args.name, password_hash):
         raise _no_such_user(args.name)
     print(f"user {args.name} has a new password")
@@ -136,41 +133,6 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
-
-
-def _read_password() -> str:
-    """The new password.
-
-    Raises:
-        UsageError: for one that nobody could log in with.
-    """
-    password = _prompt() if sys.stdin.isatty() else _one_line()
-    if not password:
-        raise UsageError("the password is empty")
-    if not is_credential(password):
-        raise UsageError(
-            "a password is text without control characters,"
-            f" of at most {MAX_CREDENTIAL_CHARS} characters"
-        )
-    return password
-
-
-def _prompt() -> str:
-    try:
-        password = getpass.getpass("Password: ")
-        again = getpass.getpass("Again: ") if password else ""
-    except EOFError:
-        return ""
-    if password != again:
-        raise UsageError("the two passwords differ")
-    return password
-
-
-def _one_line() -> str:
-    try:
-        return sys.stdin.readline(_MAX_LINE).removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise UsageError("the password is not text in the encoding of this locale") from None
 
 
 def _name(text: str) -> str:

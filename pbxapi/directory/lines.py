@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Final, Literal, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import structlog
+
+from pbxapi.directory.account import Account, Technology
 
 #: PostgreSQL's bigint.
 MAX_ID: Final = 2**63 - 1
@@ -22,7 +24,6 @@ _NOT_TEXT: Final = re.compile(r"[\0\ud800-\udfff]")
 #: The same as in the schema: nothing that separates words in a dial string.
 _ACCOUNT_NAME: Final = re.compile(r"[A-Za-z0-9_.+-]{1,79}", re.ASCII)
 
-Technology = Literal["SIP", "PJSIP"]
 _TECHNOLOGIES: Final = frozenset({"SIP", "PJSIP"})
 
 _log = structlog.get_logger()
@@ -39,15 +40,6 @@ class Queries(Protocol):
 
     async def fetch(self, name: str, /, *args: object) -> Iterable[Row]:
         """Rows of the statement; raises DatabaseUnavailable."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """One SIP account of a line: a row of `extension_line`."""
-
-    id: int
-    sip_username: str
-    technology: Technology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,21 +158,27 @@ def _line(rows: list[Row]) -> Line:
         name=first["name"] or "",
         outroute_id=first["outroute_id"],
         recording=bool(first["recording"]),
-        accounts=tuple(_account(row) for row in rows if _is_usable(row)),
+        accounts=tuple(account_in(row) for row in rows if _is_usable(row)),
     )
 
 
 def _is_usable(row: Row) -> bool:
     if row["account_id"] is None:
         return False
-    name, technology = row["sip_username"], row["technology"]
-    if _ACCOUNT_NAME.fullmatch(name or "") and (technology or "").upper() in _TECHNOLOGIES:
+    if is_account(row):
         return True
     _log.warning("directory.account_ignored", extension_line_id=row["account_id"])
     return False
 
 
-def _account(row: Row) -> Account:
+def is_account(row: Row) -> bool:
+    """Whether a row names something that Asterisk could dial, and that only."""
+    name, technology = row["sip_username"] or "", row["technology"] or ""
+    return bool(_ACCOUNT_NAME.fullmatch(name)) and technology.upper() in _TECHNOLOGIES
+
+
+def account_in(row: Row) -> Account:
+    """The account that a row names."""
     return Account(
         id=row["account_id"],
         sip_username=row["sip_username"],

@@ -107,3 +107,119 @@ RETURNING username::text;
 DELETE FROM pbxapi.api_users
 WHERE username = $1::text
 RETURNING username::text;
+
+-- name: agents
+-- All agents, for the comparison with Asterisk: where each is logged in, and his queues. Rows of an
+-- agent are one for each of his queues, or one without any.
+SELECT a.id::bigint, a.number::text, a.name::text, a.pin_hash::text,
+       l.id::bigint AS account_id, l.sip_username::text, l.technology::text,
+       g.paused::boolean, e.id::bigint AS extension_id, e.internal_num::text, e.dialplan_id::bigint,
+       q.id::bigint AS queue_id, q.name::text AS queue, aq.penalty::bigint
+FROM pbxapi.agents a
+LEFT JOIN pbxapi.agent_logins g ON g.agent_id = a.id
+LEFT JOIN pbxapi.extension_line l ON l.id = g.extension_line_id
+LEFT JOIN pbxapi.extensions e ON e.id = l.extension_id
+LEFT JOIN pbxapi.agent_queues aq ON aq.agent_id = a.id
+LEFT JOIN pbxapi.queues q ON q.id = aq.queue_id
+ORDER BY a.id, q.name;
+
+-- name: agent_by_number
+-- $1 number of an agent; rows as of `agents`.
+SELECT a.id::bigint, a.number::text, a.name::text, a.pin_hash::text,
+       l.id::bigint AS account_id, l.sip_username::text, l.technology::text,
+       g.paused::boolean, e.id::bigint AS extension_id, e.internal_num::text, e.dialplan_id::bigint,
+       q.id::bigint AS queue_id, q.name::text AS queue, aq.penalty::bigint
+FROM pbxapi.agents a
+LEFT JOIN pbxapi.agent_logins g ON g.agent_id = a.id
+LEFT JOIN pbxapi.extension_line l ON l.id = g.extension_line_id
+LEFT JOIN pbxapi.extensions e ON e.id = l.extension_id
+LEFT JOIN pbxapi.agent_queues aq ON aq.agent_id = a.id
+LEFT JOIN pbxapi.queues q ON q.id = aq.queue_id
+WHERE a.number = $1::text
+ORDER BY a.id, q.name;
+
+-- name: agents_by_id
+-- $1 ids of agents; rows as of `agents`.
+SELECT a.id::bigint, a.number::text, a.name::text, a.pin_hash::text,
+       l.id::bigint AS account_id, l.sip_username::text, l.technology::text,
+       g.paused::boolean, e.id::bigint AS extension_id, e.internal_num::text, e.dialplan_id::bigint,
+       q.id::bigint AS queue_id, q.name::text AS queue, aq.penalty::bigint
+FROM pbxapi.agents a
+LEFT JOIN pbxapi.agent_logins g ON g.agent_id = a.id
+LEFT JOIN pbxapi.extension_line l ON l.id = g.extension_line_id
+LEFT JOIN pbxapi.extensions e ON e.id = l.extension_id
+LEFT JOIN pbxapi.agent_queues aq ON aq.agent_id = a.id
+LEFT JOIN pbxapi.queues q ON q.id = aq.queue_id
+WHERE a.id = ANY ($1::bigint[])
+ORDER BY a.id, q.name;
+
+-- name: agents_at_line
+-- $1 id of an extension: ids of the agents who are logged in there, from whichever account.
+SELECT g.agent_id::bigint
+FROM pbxapi.agent_logins g
+JOIN pbxapi.extension_line l ON l.id = g.extension_line_id
+WHERE l.extension_id = $1::bigint
+ORDER BY g.agent_id;
+
+-- name: agent_log_in
+-- $1 id of an agent, $2 id of an account, $3 whether he pauses, $4 ids of those who have to leave
+-- that line: all of it or nothing.
+WITH gone AS (
+    DELETE FROM pbxapi.agent_logins g WHERE g.agent_id = ANY ($4::bigint[])
+), moved AS (
+    UPDATE pbxapi.agent_logins
+    SET extension_line_id = $2::bigint, paused = $3::boolean, logged_in_at = now()
+    WHERE agent_id = $1::bigint
+    RETURNING agent_id
+)
+INSERT INTO pbxapi.agent_logins (agent_id, extension_line_id, paused, logged_in_at)
+SELECT $1::bigint, $2::bigint, $3::boolean, now()
+WHERE NOT EXISTS (SELECT FROM moved);
+
+-- name: agent_log_out
+-- $1 id of an agent.
+DELETE FROM pbxapi.agent_logins WHERE agent_id = $1::bigint;
+
+-- name: agent_set_paused
+-- $1 id of an agent, $2 whether he pauses; nothing where he is not logged in.
+UPDATE pbxapi.agent_logins SET paused = $2::boolean WHERE agent_id = $1::bigint;
+
+-- name: queue_by_name
+-- $1 name of a queue.
+SELECT q.id::bigint, q.name::text FROM pbxapi.queues q WHERE q.name = $1::text ORDER BY q.id;
+
+-- name: agent_assign
+-- $1 id of an agent, $2 id of a queue, $3 penalty.
+WITH changed AS (
+    UPDATE pbxapi.agent_queues SET penalty = $3::bigint
+    WHERE agent_id = $1::bigint AND queue_id = $2::bigint
+    RETURNING agent_id
+)
+INSERT INTO pbxapi.agent_queues (agent_id, queue_id, penalty)
+SELECT $1::bigint, $2::bigint, $3::bigint
+WHERE NOT EXISTS (SELECT FROM changed);
+
+-- name: agent_unassign
+-- $1 id of an agent, $2 id of a queue.
+DELETE FROM pbxapi.agent_queues WHERE agent_id = $1::bigint AND queue_id = $2::bigint;
+
+-- name: agent_set_pin
+-- $1 number of an agent, $2 hash of his PIN; no row where there is no such agent.
+UPDATE pbxapi.agents SET pin_hash = $2::text
+WHERE number = $1::text
+RETURNING number::text;
+
+-- name: agent_by_name
+-- $1 name of an agent; rows as of `agents`.
+SELECT a.id::bigint, a.number::text, a.name::text, a.pin_hash::text,
+       l.id::bigint AS account_id, l.sip_username::text, l.technology::text,
+       g.paused::boolean, e.id::bigint AS extension_id, e.internal_num::text, e.dialplan_id::bigint,
+       q.id::bigint AS queue_id, q.name::text AS queue, aq.penalty::bigint
+FROM pbxapi.agents a
+LEFT JOIN pbxapi.agent_logins g ON g.agent_id = a.id
+LEFT JOIN pbxapi.extension_line l ON l.id = g.extension_line_id
+LEFT JOIN pbxapi.extensions e ON e.id = l.extension_id
+LEFT JOIN pbxapi.agent_queues aq ON aq.agent_id = a.id
+LEFT JOIN pbxapi.queues q ON q.id = aq.queue_id
+WHERE a.name = $1::text
+ORDER BY a.id, q.name;

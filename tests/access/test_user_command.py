@@ -13,6 +13,7 @@ import pytest
 
 from pbxapi.access.credentials import Gatekeeper
 from pbxapi.commands import user
+from pbxapi.commands.secret_input import read_secret
 from pbxapi.directory.pool import Directory
 from pbxapi.errors import UsageError
 from pbxapi.faults import Fault
@@ -249,7 +250,7 @@ def test_a_terminal_is_asked_twice_without_echo(
     monkeypatch.setattr(sys, "stdin", Terminal())
     monkeypatch.setattr(getpass, "getpass", prompt)
     try:
-        assert user._read_password() == outcome
+        assert read_secret("password") == outcome
     except UsageError as error:
         assert outcome in str(error)  # noqa: PT017 - either may be expected
 
@@ -257,4 +258,4 @@ def test_a_terminal_is_asked_twice_without_echo(
 def test_input_that_is_no_text_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe\n"), encoding="utf-8"))
     with pytest.raises(UsageError, match="encoding"):
-        user._read_password()
+        read_secret("password")

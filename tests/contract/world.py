@@ -18,6 +18,8 @@ from pbxapi.cache.instant import Instant
 from pbxapi.cache.peers.pjsip import PjsipPicture
 from pbxapi.cache.peers.store import PeerStore
 from pbxapi.cache.peers.view import PeerList
+from pbxapi.cache.queues.store import QueueStore
+from pbxapi.cache.queues.view import QueueBoard
 from pbxapi.directory.devices import Device
 from pbxapi.directory.lines import Account, Line, Outroute
 from pbxapi.errors import DatabaseUnavailable, PbxRefused, PbxUnavailable
@@ -190,6 +192,23 @@ def make_store(case: Mapping[str, Any]) -> ChannelStore:
     return store
 
 
+def make_queues(case: Mapping[str, Any]) -> QueueStore:
+    """The cache with the queues of a case: headers of QueueParams, QueueMember and QueueEntry."""
+    store = QueueStore()
+    pbx = case.get("pbx", {})
+    if pbx.get("never"):
+        return store
+    now = time.monotonic()
+    collected = store.begin_list(NOW)
+    for event, fields in case.get("queues", ()):
+        lines = [f"Event: {event}", *(f"{name}: {value}" for name, value in fields.items())]
+        store.item(collected, Message("\r\n".join(lines).encode()), Instant(now, NOW))
+    store.end_list(collected)
+    if "lost_for_s" in pbx:
+        store.session_lost(now - pbx["lost_for_s"])
+    return store
+
+
 def list_endpoint(picture: PjsipPicture, name: str, endpoint: Mapping[str, Any]) -> None:
     """An endpoint with an AOR of its own name, as the lists tell it."""
     contacts = endpoint.get("contacts", ())
@@ -242,6 +261,7 @@ def make_ports(case: Mapping[str, Any]) -> tuple[Ports, FakePbx]:
     pbx = FakePbx(down=pbx_state.get("down", False), refuses=pbx_state.get("refuses", ""))
     owners = {name: Owner(*owner) for name, owner in case.get("owners", {}).items()}
     calls = CallList(make_store(case), owners.get)
+    queues = QueueBoard(make_queues(case))
 
     def legs() -> Iterator[Leg]:
         return calls.legs(time.monotonic())
@@ -260,6 +280,7 @@ def make_ports(case: Mapping[str, Any]) -> tuple[Ports, FakePbx]:
         lines=lines,
         legs=legs,
         is_live=is_live,
+        queue=lambda name: queues.queue(name, time.monotonic()),
         states_of=states_of,
         peers=make_peers(case),
         devices=FakeDevices(*devices, down=directory.get("down", False)),

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
-from pbxapi.directory.lines import MAX_ID, Account, Line, Lines, Outroute, as_id, is_text
+from pbxapi.directory.account import Account
+from pbxapi.directory.lines import MAX_ID, Line, Lines, Outroute, as_id, is_text
 from pbxapi.directory.pool import Directory
 from tests.directory.rows import add_lines
 from tests.services.postgres import Database

@@ -16,7 +16,7 @@ COLUMNS = {
     "queues": "id name",
     "agents": "id number name full_name pin_hash",
     "agent_queues": "agent_id queue_id penalty",
-    "agent_logins": "agent_id extension_line_id logged_in_at",
+    "agent_logins": "agent_id extension_line_id logged_in_at paused",
     "api_users": "id username password_hash permissions enabled networks",
     "cdr": "id start answer end clid src dst dcontext channel dstchannel lastapp lastdata duration"
     " billsec disposition amaflags accountcode uniqueid linkedid userfield sequence peeraccount"

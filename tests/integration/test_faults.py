@@ -83,6 +83,7 @@ async def test_no_control_character_of_any_parameter_reaches_anybody(
         "originate": {"dstNum": "1001", "srcSipUsername": "Linka_1000"},
         "hangupcall": {"channelName": "SIP/x-00000001"},
         "listcalls": {},
+        "queuestatus": {"queueName": "FrontaIT"},
         "dial": {"dstNum": "1001", "outrouteId": "1", "context": "ivr"},
         "spying": {"srcSipUsername": "Linka_1000", "dstSipUsername": "Linka_1001"},
     }
@@ -96,7 +97,7 @@ async def test_no_control_character_of_any_parameter_reaches_anybody(
                 f"Invalid value of parameter {parameter}",
             )
     asked = [r.name for r in list(simulator.received)[before:]]
-    assert set(asked) <= {"Ping", "CoreShowChannels"}
+    assert set(asked) <= {"Ping", "CoreShowChannels", "QueueStatus"}
 
 
 @pytest.mark.parametrize("parameter", ["username", "password", "action"])

@@ -99,6 +99,7 @@ async def daemon(simulator: Simulator) -> AsyncIterator[Ports]:
             lines=LineOfEachPhone(),
             legs=lambda: calls.legs(time.monotonic()),
             is_live=lambda name: calls.is_live(name, time.monotonic()),
+            queue=lambda _name: None,
             states_of=lambda technology, name: calls.states_of(technology, name, time.monotonic()),
             peers=PeerList(PeerStore()),
             devices=FakeDevices(),

@@ -1,0 +1,1 @@
+"""The queues of the PBX: members, callers and counters, kept as Asterisk has them."""
