@@ -1,6 +1,6 @@
 """The operations of the API, one module each; they know neither HTTP nor SQL."""
 
-from pbxapi.actions import dial, hangupcall, listcalls, originate, spying
+from pbxapi.actions import dial, hangupcall, listcalls, moverecord, originate, spying
 from pbxapi.actions.registry import ACTIONS, Action, Parameters, Result
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "dial",
     "hangupcall",
     "listcalls",
+    "moverecord",
     "originate",
     "spying",
 ]

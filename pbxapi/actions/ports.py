@@ -12,6 +12,8 @@ from pbxapi.ami.message import Message
 from pbxapi.ami.requests import Request
 from pbxapi.cache.channels.calls import Leg
 from pbxapi.directory.lines import Line, Outroute
+from pbxapi.recordings.journal import CallRecord
+from pbxapi.recordings.plan import Plan
 
 
 class Pbx(Protocol):
@@ -56,6 +58,16 @@ class Cards(Protocol):
         """Keep the fields, return the card that FastAGI gives them out for."""
 
 
+class Recordings(Protocol):
+    """Finds and moves recordings; both raise DatabaseUnavailable."""
+
+    async def call_record(self, cdr_id: int, /) -> CallRecord | None:
+        """The call record with this id."""
+
+    async def move(self, record: CallRecord, plan: Plan, /) -> int:
+        """Move a recording; how many call records follow. Raises Fault, PbxUnavailable."""
+
+
 class Client(NamedTuple):
     """Who asks: the API user, and the address where that can be known."""
 
@@ -77,6 +89,7 @@ class Ports:
         cards: Where custom CDR fields wait for FastAGI.
         agi_address: "host:port" of our FastAGI, as Asterisk reaches it.
         record_roots: The folders that recordings never leave.
+        recordings: The recordings in them.
         ring_timeout_s: How long a telephone rings where a request does not say.
         client: Who asks; the same ports are given to each request with its own.
     """
@@ -88,5 +101,6 @@ class Ports:
     cards: Cards
     agi_address: str
     record_roots: Sequence[PurePath]
+    recordings: Recordings
     ring_timeout_s: int
     client: Client = NOBODY

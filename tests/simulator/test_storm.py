@@ -30,7 +30,7 @@ from pbxapi.directory.lines import Account, Line
 from pbxapi.simulator import ManagerUser, Simulator, SimulatorOptions
 from pbxapi.simulator.cdr import CdrRow
 from pbxapi.simulator.options import default_devices
-from tests.contract.world import FakeLines
+from tests.contract.world import FakeLines, FakeRecordings
 from tests.services.waiting import eventually
 
 SECONDS = float(os.environ.get("PBXAPI_STORM_S", "3"))
@@ -100,6 +100,7 @@ async def daemon(simulator: Simulator) -> AsyncIterator[Ports]:
             cards=cards,
             agi_address=address,
             record_roots=(),
+            recordings=FakeRecordings(),
             ring_timeout_s=30,
         )
         tasks = [
