@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 
@@ -26,6 +26,7 @@ from pbxapi.config import Config
 from pbxapi.directory.devices import DeviceIndex
 from pbxapi.directory.lines import Lines
 from pbxapi.directory.pool import Directory
+from pbxapi.recordings.moves import RecordMoves
 from pbxapi.web.app import LegacyApi, make_app
 from pbxapi.web.server import serving
 
@@ -71,9 +72,14 @@ async def run(
         listener=Followers(follower, queue_follower, peer_follower),
     )
     cards = CallCards(time.monotonic)
+
+    def in_call(call_ids: Collection[str]) -> bool:
+        return calls.goes_on(call_ids, time.monotonic())
+
     async with (
         Directory(config.database.dsn) as directory,
         Gatekeeper(directory) as gatekeeper,
+        RecordMoves(directory, config.records.roots, in_call) as recordings,
         serving_agi(cards, config.fastagi.listen) as agi_address,
     ):
         devices = DeviceIndex(directory)
@@ -91,6 +97,7 @@ async def run(
             cards=cards,
             agi_address=agi_address,
             record_roots=config.records.roots,
+            recordings=recordings,
             ring_timeout_s=config.originate.ring_timeout,
         )
         api = LegacyApi(ports, gatekeeper, config.http.trusted_proxies)
@@ -101,6 +108,7 @@ async def run(
                 group.create_task(queue_follower.run(manager), name="queues"),
                 group.create_task(peer_follower.run(manager), name="peers"),
                 group.create_task(devices.follow(), name="devices"),
+                group.create_task(recordings.run(), name="recordings"),
             ]
             async with serving(make_app(api, config.http.path), config.http.listen) as url:
                 on_listening(url)

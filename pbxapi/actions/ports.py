@@ -17,6 +17,8 @@ from pbxapi.cache.peers.view import PeerState
 from pbxapi.cache.queues.queue import Queue
 from pbxapi.directory.devices import Device
 from pbxapi.directory.lines import Line, Outroute
+from pbxapi.recordings.journal import CallRecord
+from pbxapi.recordings.plan import Plan
 
 
 class Pbx(Protocol):
@@ -84,6 +86,16 @@ class Devices(Protocol):
         """Accounts of lines and trunks, each by id; raises DatabaseUnavailable."""
 
 
+class Recordings(Protocol):
+    """Finds and moves recordings; both raise DatabaseUnavailable."""
+
+    async def call_record(self, cdr_id: int, /) -> CallRecord | None:
+        """The call record with this id."""
+
+    async def move(self, record: CallRecord, plan: Plan, /) -> int:
+        """Move a recording; how many call records follow. Raises Fault, PbxUnavailable."""
+
+
 class Client(NamedTuple):
     """Who asks: the API user, and the address where that can be known."""
 
@@ -110,6 +122,7 @@ class Ports:
         cards: Where custom CDR fields wait for FastAGI.
         agi_address: "host:port" of our FastAGI, as Asterisk reaches it.
         record_roots: The folders that recordings never leave.
+        recordings: The recordings in them.
         ring_timeout_s: How long a telephone rings where a request does not say.
         client: Who asks; the same ports are given to each request with its own.
     """
@@ -125,5 +138,6 @@ class Ports:
     cards: Cards
     agi_address: str
     record_roots: Sequence[PurePath]
+    recordings: Recordings
     ring_timeout_s: int
     client: Client = NOBODY
