@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 
 import pytest
 
@@ -123,14 +124,24 @@ async def test_the_other_drivers_actions_do_not_exist(lab: AmiClient, version: V
     assert ("PJSIPShowEndpoints" in dict(commands)) is (version == 22)
 
 
+#: What Asterisk 16.28 with chan_pjsip answered to PJSIP_ACTIONS, of one phone and the trunk.
+PJSIP_16 = (Path(__file__).parent / "recorded" / "pjsip-endpoints-16.ami").read_bytes()
+
+
 async def test_16_can_have_pjsip_phones() -> None:
     options = SimulatorOptions(version=16, driver="PJSIP", users=USERS)
     async with Simulator(options) as simulator, await AmiClient.connect(simulator.port) as client:
-        await client.login()
-        await client.ask("Action: PJSIPShowContacts", "c")
+        await client.login(events="off")
+        for number, text in enumerate((*PJSIP_ACTIONS, "PJSIPShowEndpoint\nEndpoint: upc")):
+            await client.ask(f"Action: {text}", f"lab-{number}")
+        await client.ask("Action: Ping", "end")
         complete = await client.until(Event="ContactListComplete")
         assert value(complete, "ListItems") == "20"
-        assert "Qualify2xxOnly" not in dict(client.events("ContactList")[0])
+        assert value(await client.ask("Action: SIPpeers", "s"), "Response") == "Error"
+    known = shapes(messages(PJSIP_16))
+    events = {kind: names for kind, names in shapes(client.messages).items() if "Event" in kind}
+    assert {kind for kind, names in events.items() if names - known.get(kind, set())} == set()
+    assert len(events) == 15
 
 
 @pytest.mark.parametrize(
