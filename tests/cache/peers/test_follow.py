@@ -123,6 +123,13 @@ async def test_nothing_is_listed_before_asterisk_has_booted(pbx: PeersPbx) -> No
         await daemon.listed()
 
 
+async def test_fullybooted_may_come_before_the_session_is_told_of(pbx: PeersPbx) -> None:
+    async with following(pbx) as daemon:
+        daemon.follower.event(message("FullyBooted"))
+        daemon.follower.session_opened()
+        await daemon.listed()
+
+
 @pytest.mark.parametrize("drivers", [{"SIP"}, {"PJSIP"}, set[str]()])
 async def test_a_driver_that_is_not_there_has_no_peers(pbx: PeersPbx, drivers: set[str]) -> None:
     pbx.drivers = drivers
