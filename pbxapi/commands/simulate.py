@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack
 from pbxapi import log
 from pbxapi.commands.arguments import count, host, port, rate
 from pbxapi.errors import UsageError
-from pbxapi.simulator.options import ManagerUser, SimulatorOptions
+from pbxapi.simulator.options import ManagerUser, SimulatorOptions, default_devices
+from pbxapi.simulator.queue_config import call_centre
 from pbxapi.simulator.server import Simulator
 
 
@@ -24,12 +25,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--secret", default="pbxapi", help="its secret; this is no real PBX")
     parser.add_argument("--calls", type=count, default=0, help="calls at once, on average")
     parser.add_argument("--cps", type=rate, default=1.0, help="calls begun a second")
+    parser.add_argument("--peers", type=count, default=20, help="phones, Linka_1000 and on")
+    parser.add_argument("--queues", type=count, default=0, help="queues, at 70000 and on")
+    parser.add_argument(
+        "--agents", type=count, default=0, help="agents of these queues, each at a phone"
+    )
+    parser.add_argument(
+        "--agent-life",
+        type=rate,
+        default=0.0,
+        metavar="RATE",
+        help="how often a second an agent pauses, goes on, leaves or comes back",
+    )
+    parser.add_argument(
+        "--peer-life",
+        type=rate,
+        default=0.0,
+        metavar="RATE",
+        help="how often a second a phone registers, leaves, lags, is lost or moves",
+    )
     parser.add_argument("--seed", type=count, default=1, help="the same seed, the same traffic")
 
 
 async def run(args: argparse.Namespace, _environ: Mapping[str, str]) -> int:
     """Simulate until SIGTERM or SIGINT."""
     log.configure("info", "console")
+    devices = default_devices(max(args.peers, args.agents))
     options = SimulatorOptions(
         version=args.asterisk,
         host=args.host,
@@ -37,6 +58,15 @@ async def run(args: argparse.Namespace, _environ: Mapping[str, str]) -> int:
         users=(ManagerUser(name=args.username, secret=args.secret),),
         calls=args.calls,
         cps=args.cps,
+        devices=devices,
+        queues=call_centre(
+            args.queues,
+            args.agents,
+            SimulatorOptions(version=args.asterisk).technology,
+            tuple(device.name for device in devices if not device.trunk),
+        ),
+        peer_life=args.peer_life,
+        agent_life=args.agent_life,
         seed=args.seed,
     )
     stop = asyncio.Event()
