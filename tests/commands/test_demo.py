@@ -94,7 +94,7 @@ def wait_for_calls(process: Running) -> str:
     (line,) = (line for line in lines(process) if 'action=listcalls"' in line)
 
     def has_calls() -> bool:
-        return paste(line).get("total", "0") != "0"
+        return str(paste(line).get("total", "0")) != "0"
 
     eventually_blocking(has_calls, within_s=15, what="living calls")
     return line
