@@ -96,6 +96,31 @@ async def agrees(
     return seen
 
 
+async def the_trunk_registers(daemon: Daemon, asterisk: Asterisk, phones: Phones) -> None:
+    async def registry() -> str:
+        return (await row(daemon, TRUNK))["registry"]
+
+    assert await registry() is not None
+    await phones.trunk()
+    if asterisk.technology == "SIP":
+        await asterisk.aio.cli("module reload chan_sip.so")
+    else:
+        await asterisk.aio.cli("pjsip send register *all")
+
+    async def registered() -> bool:
+        return await registry() == "Registered"
+
+    await eventually(registered, within_s=LISTED_S, what="the trunk is registered")
+    trunk = await row(daemon, TRUNK)
+    assert trunk["host"] == "127.0.0.2"
+    assert trunk["port"] == str(asterisk.trunk_port)
+
+    async def answers() -> bool:
+        return (await row(daemon, TRUNK))["status"].startswith("OK (")
+
+    await eventually(answers, within_s=LISTED_S, what="the trunk answers")
+
+
 @all_drivers
 async def test_telephones_come_move_fall_silent_and_go(
     daemon: Daemon, asterisk: Asterisk, phones: Phones
@@ -138,38 +163,14 @@ async def test_telephones_come_move_fall_silent_and_go(
     moved = await agrees(daemon, asterisk, "Linka_1001")
     assert (moved.host, moved.useragent) == (elsewhere, "moved")
 
+    await the_trunk_registers(daemon, asterisk, phones)
+
     async def lapsed() -> bool:
         return (await row(daemon, "Linka_1002"))["host"] == "(Unspecified)"
 
     await eventually(lapsed, within_s=LAPSED_S, what="the short registration has lapsed")
     assert (await agrees(daemon, asterisk, "Linka_1002")).useragent == "Short/1.0"
     await agrees(daemon, asterisk, "Linka_1003", within_s=LISTED_S, to_the_ms=True)
-
-
-@all_drivers
-async def test_the_trunk_registers(daemon: Daemon, asterisk: Asterisk, phones: Phones) -> None:
-    async def registry() -> str:
-        return (await row(daemon, TRUNK))["registry"]
-
-    assert await registry() is not None
-    await phones.trunk()
-    if asterisk.technology == "SIP":
-        await asterisk.aio.cli("module reload chan_sip.so")
-    else:
-        await asterisk.aio.cli("pjsip send register *all")
-
-    async def registered() -> bool:
-        return await registry() == "Registered"
-
-    await eventually(registered, within_s=LISTED_S, what="the trunk is registered")
-    trunk = await row(daemon, TRUNK)
-    assert trunk["host"] == "127.0.0.2"
-    assert trunk["port"] == str(asterisk.trunk_port)
-
-    async def answers() -> bool:
-        return (await row(daemon, TRUNK))["status"].startswith("OK (")
-
-    await eventually(answers, within_s=LISTED_S, what="the trunk answers")
 
 
 @all_drivers
