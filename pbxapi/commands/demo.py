@@ -46,6 +46,7 @@ _LISTED: Final = (
 #: What to paste: a line for each action.
 EXAMPLES: Final = {
     "listcalls": "",
+    "sipstatus": "",
     "originate": "&srcExtenInternalNum=1000&dstNum=800123456",
     "dial": "&outrouteName=upc&dstNum=800123456&context=ivr",
     "spying": f"&srcExtenInternalNum=1001&dstChannelName={_LISTED}",
