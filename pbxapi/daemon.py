@@ -3,11 +3,15 @@
 import asyncio
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 import structlog
 
 from pbxapi.access.credentials import Gatekeeper
-from pbxapi.actions.ports import Ports
+from pbxapi.actions.ports import CallCentre, Ports
+from pbxapi.agents.office import AgentOffice
+from pbxapi.agents.pauses import PauseFollower
+from pbxapi.agents.picture import QueuePicture
 from pbxapi.agi.cards import CallCards
 from pbxapi.agi.server import serving_agi
 from pbxapi.ami.manager import AmiManager
@@ -23,6 +27,7 @@ from pbxapi.cache.queues.follow import QueueFollower
 from pbxapi.cache.queues.store import QueueStore
 from pbxapi.cache.queues.view import QueueBoard
 from pbxapi.config import Config
+from pbxapi.directory.agents import Agents
 from pbxapi.directory.devices import DeviceIndex
 from pbxapi.directory.lines import Lines
 from pbxapi.directory.pool import Directory
@@ -45,6 +50,53 @@ def _owner_in(devices: DeviceIndex) -> OwnerOf:
     return owner_of
 
 
+class _Pictures:
+    """What the PBX looks like: a store of each kind, and who keeps it.
+
+    Args:
+        asterisk_time: Seconds since the epoch by the clock of Asterisk's host.
+    """
+
+    def __init__(self, asterisk_time: Callable[[], float]) -> None:
+        self.channels = ChannelStore()
+        self.queues = QueueStore()
+        self.peers = PeerStore()
+        self._channel_follower = ChannelFollower(self.channels)
+        self._queue_follower = QueueFollower(self.queues, asterisk_time)
+        self._peer_follower = PeerFollower(self.peers)
+        self.queues_listed_anew = self._queue_follower.listed_anew
+        self.pauses = PauseFollower()
+        self.listener = Followers(
+            self._channel_follower, self._queue_follower, self._peer_follower, self.pauses
+        )
+
+    def follow(self, group: asyncio.TaskGroup, manager: AmiManager) -> list[asyncio.Task[NoReturn]]:
+        """Keep them in step with Asterisk."""
+        return [
+            group.create_task(self._channel_follower.run(manager), name="channels"),
+            group.create_task(self._queue_follower.run(manager), name="queues"),
+            group.create_task(self._peer_follower.run(manager), name="peers"),
+        ]
+
+
+def _open_office(
+    config: Config,
+    directory: Directory,
+    gatekeeper: Gatekeeper,
+    manager: AmiManager,
+    pictures: _Pictures,
+) -> AgentOffice:
+    return AgentOffice(
+        Agents(directory),
+        manager,
+        QueuePicture(QueueBoard(pictures.queues)),
+        pictures.queues_listed_anew,
+        gatekeeper.passwords,
+        max_failures=config.security.max_failures,
+        lockout_s=config.security.lockout_seconds,
+    )
+
+
 async def run(
     config: Config, stop: asyncio.Event, on_listening: Callable[[str], None] = lambda _url: None
 ) -> None:
@@ -53,32 +105,28 @@ async def run(
     Raises:
         UsageError: the configuration asks for something that cannot be had here.
     """
-    store = ChannelStore()
-    follower = ChannelFollower(store)
-    queue_store = QueueStore()
 
     def asterisk_time() -> float:
         return manager.asterisk_time()
 
-    queue_follower = QueueFollower(queue_store, asterisk_time)
-    peers = PeerStore()
-    peer_follower = PeerFollower(peers)
+    pictures = _Pictures(asterisk_time)
     manager = AmiManager(
         host=config.ami.host,
         port=config.ami.port,
         username=config.ami.username,
         secret=config.ami.secret,
-        listener=Followers(follower, queue_follower, peer_follower),
+        listener=pictures.listener,
     )
     cards = CallCards(time.monotonic)
     async with (
         Directory(config.database.dsn) as directory,
         Gatekeeper(directory) as gatekeeper,
         serving_agi(cards, config.fastagi.listen) as agi_address,
+        _open_office(config, directory, gatekeeper, manager, pictures) as office,
     ):
         devices = DeviceIndex(directory)
-        calls = CallList(store, _owner_in(devices))
-        queues = QueueBoard(queue_store)
+        calls = CallList(pictures.channels, _owner_in(devices))
+        queues = QueueBoard(pictures.queues)
         ports = Ports(
             pbx=manager,
             lines=Lines(directory),
@@ -86,9 +134,10 @@ async def run(
             is_live=lambda name: calls.is_live(name, time.monotonic()),
             queue=lambda name: queues.queue(name, time.monotonic()),
             states_of=lambda technology, name: calls.states_of(technology, name, time.monotonic()),
-            peers=PeerList(peers),
+            peers=PeerList(pictures.peers),
             devices=devices,
             cards=cards,
+            call_centre=CallCentre(office.pins, office.desk, config.agents.status_mode),
             agi_address=agi_address,
             record_roots=config.records.roots,
             ring_timeout_s=config.originate.ring_timeout,
@@ -97,10 +146,9 @@ async def run(
         async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(manager.run(), name="ami"),
-                group.create_task(follower.run(manager), name="channels"),
-                group.create_task(queue_follower.run(manager), name="queues"),
-                group.create_task(peer_follower.run(manager), name="peers"),
+                *pictures.follow(group, manager),
                 group.create_task(devices.follow(), name="devices"),
+                group.create_task(office.run(pictures.pauses), name="agents"),
             ]
             async with serving(make_app(api, config.http.path), config.http.listen) as url:
                 on_listening(url)

@@ -12,7 +12,8 @@ from typing import Final
 from pbxapi.actions.ports import Ports
 from pbxapi.cache.peers.peer import UNSPECIFIED, Peer
 from pbxapi.cache.peers.sip_uri import IpAddress, as_ip
-from pbxapi.directory.lines import Account, Line
+from pbxapi.directory.account import Account
+from pbxapi.directory.lines import Line
 from pbxapi.errors import PbxUnavailable
 from pbxapi.faults import Fault
 

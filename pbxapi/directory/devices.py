@@ -13,7 +13,8 @@ from typing import Final, Literal
 
 import structlog
 
-from pbxapi.directory.lines import Queries, Row, Technology
+from pbxapi.directory.account import Technology
+from pbxapi.directory.lines import Queries, Row
 from pbxapi.errors import DatabaseUnavailable
 
 #: Seconds between two loads, give or take a tenth so that daemons do not fall into step.

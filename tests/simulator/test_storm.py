@@ -28,11 +28,12 @@ from pbxapi.cache.channels.view import CallList
 from pbxapi.cache.peers.store import PeerStore
 from pbxapi.cache.peers.view import PeerList
 from pbxapi.config import Listen
-from pbxapi.directory.lines import Account, Line
+from pbxapi.directory.account import Account
+from pbxapi.directory.lines import Line
 from pbxapi.simulator import ManagerUser, Simulator, SimulatorOptions
 from pbxapi.simulator.cdr import CdrRow
 from pbxapi.simulator.options import default_devices
-from tests.contract.world import FakeDevices, FakeLines
+from tests.contract.world import FakeDevices, FakeLines, make_ports
 from tests.services.waiting import eventually
 
 SECONDS = float(os.environ.get("PBXAPI_STORM_S", "3"))
@@ -104,6 +105,7 @@ async def daemon(simulator: Simulator) -> AsyncIterator[Ports]:
             peers=PeerList(PeerStore()),
             devices=FakeDevices(),
             cards=cards,
+            call_centre=make_ports({})[0].call_centre,
             agi_address=address,
             record_roots=(),
             ring_timeout_s=30,
