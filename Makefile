@@ -8,6 +8,8 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
+# Tests mostly wait for telephones to ring. Each process of theirs has servers of its own.
+TEST_PROCESSES ?= 2
 
 # Where everything can be had, a test that lacks something fails instead of being skipped.
 ifneq ($(or $(filter true,$(CI)),$(filter 0,$(shell id -u))),)
@@ -29,7 +31,7 @@ test:
 		echo "The tests with a real Asterisk are skipped on this machine."; require=; \
 	elif [ $$status -ne 0 ]; then exit $$status; fi; \
 	rm -f .coverage .coverage.*; \
-	PBXAPI_TEST_REQUIRE_ALL=$$require $(BIN)/coverage run -m pytest; status=$$?; \
+	PBXAPI_TEST_REQUIRE_ALL=$$require $(BIN)/coverage run -m pytest -n $(TEST_PROCESSES); status=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$status
 
 lint: .venv/test

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NoReturn
 
 import structlog
@@ -14,7 +14,7 @@ from pbxapi.agents.pauses import PauseFollower
 from pbxapi.agents.picture import QueuePicture
 from pbxapi.agi.cards import CallCards
 from pbxapi.agi.server import serving_agi
-from pbxapi.ami.manager import AmiManager
+from pbxapi.ami.manager import AmiManager, Listener
 from pbxapi.cache.channels.calls import Owner, OwnerOf
 from pbxapi.cache.channels.follow import ChannelFollower
 from pbxapi.cache.channels.store import ChannelStore
@@ -26,11 +26,12 @@ from pbxapi.cache.peers.view import PeerList
 from pbxapi.cache.queues.follow import QueueFollower
 from pbxapi.cache.queues.store import QueueStore
 from pbxapi.cache.queues.view import QueueBoard
-from pbxapi.config import Config
+from pbxapi.config import Ami, Config
 from pbxapi.directory.agents import Agents
 from pbxapi.directory.devices import DeviceIndex
 from pbxapi.directory.lines import Lines
 from pbxapi.directory.pool import Directory
+from pbxapi.recordings.moves import RecordMoves
 from pbxapi.web.app import LegacyApi, make_app
 from pbxapi.web.server import serving
 
@@ -79,6 +80,16 @@ class _Pictures:
         ]
 
 
+def _make_manager(ami: Ami, listener: Listener) -> AmiManager:
+    return AmiManager(
+        host=ami.host,
+        port=ami.port,
+        username=ami.username,
+        secret=ami.secret,
+        listener=listener,
+    )
+
+
 def _open_office(
     config: Config,
     directory: Directory,
@@ -110,17 +121,16 @@ async def run(
         return manager.asterisk_time()
 
     pictures = _Pictures(asterisk_time)
-    manager = AmiManager(
-        host=config.ami.host,
-        port=config.ami.port,
-        username=config.ami.username,
-        secret=config.ami.secret,
-        listener=pictures.listener,
-    )
+    manager = _make_manager(config.ami, pictures.listener)
     cards = CallCards(time.monotonic)
+
+    def in_call(call_ids: Collection[str]) -> bool:
+        return calls.goes_on(call_ids, time.monotonic())
+
     async with (
         Directory(config.database.dsn) as directory,
         Gatekeeper(directory) as gatekeeper,
+        RecordMoves(directory, config.records.roots, in_call) as recordings,
         serving_agi(cards, config.fastagi.listen) as agi_address,
         _open_office(config, directory, gatekeeper, manager, pictures) as office,
     ):
@@ -140,6 +150,7 @@ async def run(
             call_centre=CallCentre(office.pins, office.desk, config.agents.status_mode),
             agi_address=agi_address,
             record_roots=config.records.roots,
+            recordings=recordings,
             ring_timeout_s=config.originate.ring_timeout,
         )
         api = LegacyApi(ports, gatekeeper, config.http.trusted_proxies)
@@ -149,6 +160,7 @@ async def run(
                 *pictures.follow(group, manager),
                 group.create_task(devices.follow(), name="devices"),
                 group.create_task(office.run(pictures.pauses), name="agents"),
+                group.create_task(recordings.run(), name="recordings"),
             ]
             async with serving(make_app(api, config.http.path), config.http.listen) as url:
                 on_listening(url)

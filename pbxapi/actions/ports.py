@@ -18,6 +18,8 @@ from pbxapi.cache.queues.queue import Queue
 from pbxapi.directory.agent import Agent, Queue as QueueRow
 from pbxapi.directory.devices import Device
 from pbxapi.directory.lines import Line, Outroute
+from pbxapi.recordings.journal import CallRecord
+from pbxapi.recordings.plan import Plan
 
 
 class Pbx(Protocol):
@@ -129,6 +131,16 @@ class CallCentre:
     status_mode: Literal["reason", "errno"]
 
 
+class Recordings(Protocol):
+    """Finds and moves recordings; both raise DatabaseUnavailable."""
+
+    async def call_record(self, cdr_id: int, /) -> CallRecord | None:
+        """The call record with this id."""
+
+    async def move(self, record: CallRecord, plan: Plan, /) -> int:
+        """Move a recording; how many call records follow. Raises Fault, PbxUnavailable."""
+
+
 class Client(NamedTuple):
     """Who asks: the API user, and the address where that can be known."""
 
@@ -156,6 +168,7 @@ class Ports:
         agi_address: "host:port" of our FastAGI, as Asterisk reaches it.
         record_roots: The folders that recordings never leave.
         call_centre: The agents.
+        recordings: The recordings in them.
         ring_timeout_s: How long a telephone rings where a request does not say.
         client: Who asks; the same ports are given to each request with its own.
     """
@@ -172,5 +185,6 @@ class Ports:
     call_centre: CallCentre
     agi_address: str
     record_roots: Sequence[PurePath]
+    recordings: Recordings
     ring_timeout_s: int
     client: Client = NOBODY

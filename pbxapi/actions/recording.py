@@ -8,10 +8,11 @@ nothing anywhere, and the path never leaves the record roots.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath, PurePosixPath
+from pathlib import PurePath
 from typing import Final
 
 from pbxapi.faults import Fault
+from pbxapi.recordings.plan import Place, folder_in, is_file_name, names_of
 
 #: Formats that MixMonitor writes in every build of Asterisk, by the extension of the file.
 FORMATS: Final = frozenset({"wav", "WAV", "wav49", "gsm", "alaw", "ulaw", "sln", "g722"})
@@ -52,26 +53,24 @@ def recording(
     kind = params.get("monitorType", "mixmonitor").lower()
     if kind not in ("mixmonitor", "monitor"):
         raise Fault(902, name="monitorType")
-    folder = _folder(params.get("monitorPath"), roots)
+    folder = params.get("monitorPath", str(roots[0]))
     name = _file_name(params.get("monitorFilename", default_name))
-    path = str(folder / name)
+    path = _path(folder, name, roots)
     if len(path.encode()) > MAX_PATH_BYTES:
         raise Fault(902, name="monitorFilename")
     return Recording(path=path, monitor=kind == "monitor")
 
 
-def _folder(path: str | None, roots: Sequence[PurePath]) -> PurePath:
-    if path is None:
-        return roots[0]
-    folder = PurePosixPath(path)
-    inside = any(folder == root or root in folder.parents for root in roots)
-    if not inside or ".." in folder.parts or _UNSAFE.search(path):
+def _path(folder: str, name: str, roots: Sequence[PurePath]) -> str:
+    names = names_of(folder)
+    place = None if names is None else folder_in(roots, names)
+    if place is None or _UNSAFE.search(place.path):
         raise Fault(902, name="monitorPath")
-    return folder
+    return Place(place, name).path
 
 
 def _file_name(name: str) -> str:
-    if "/" in name or name in (".", "..") or _UNSAFE.search(name):
+    if not is_file_name(name) or _UNSAFE.search(name):
         raise Fault(902, name="monitorFilename")
     _, dot, extension = name.rpartition(".")
     return name if dot and extension in FORMATS else f"{name}.wav"

@@ -225,3 +225,49 @@ LEFT JOIN pbxapi.agent_queues aq ON aq.agent_id = a.id
 LEFT JOIN pbxapi.queues q ON q.id = aq.queue_id
 WHERE a.name = $1::text
 ORDER BY a.id, q.name;
+
+-- name: cdr_recording
+-- $1 id of a call record.
+SELECT c.id::bigint, c.recordingfile::text, c.uniqueid::text, c.linkedid::text
+FROM pbxapi.cdr c
+WHERE c.id = $1::bigint;
+
+-- name: record_move_begin
+-- $1 id of a call record, $2 its recording, $3 where to, $4 bytes, $5 when written, $6 name of the
+-- part; no row where the record has another recording by now, or a move of these files has begun.
+INSERT INTO pbxapi.record_moves (cdr_id, source_path, target_path, size, mtime_ns, part)
+SELECT $1::bigint, $2::text, $3::text, $4::bigint, $5::bigint, $6::text
+WHERE EXISTS (SELECT FROM pbxapi.cdr c WHERE c.id = $1::bigint AND c.recordingfile = $2::text)
+  AND NOT EXISTS (
+      SELECT FROM pbxapi.record_moves m
+      WHERE m.source_path IN ($2::text, $3::text) OR m.target_path IN ($2::text, $3::text)
+  )
+ON CONFLICT DO NOTHING
+RETURNING id::bigint;
+
+-- name: record_move_copied
+-- $1 id of the move, $2 checksum of the copy.
+UPDATE pbxapi.record_moves SET state = 'copied', checksum = $2::text
+WHERE id = $1::bigint
+RETURNING id::bigint;
+
+-- name: record_move_recorded
+-- $1 id of the move, $2 the old path, $3 the new one; a row for each call record that had the old.
+WITH noted AS (
+    UPDATE pbxapi.record_moves SET state = 'recorded' WHERE id = $1::bigint RETURNING id
+)
+UPDATE pbxapi.cdr SET recordingfile = $3::text
+WHERE recordingfile = $2::text AND recordingfile <> ''
+RETURNING id::bigint;
+
+-- name: record_move_forget
+-- $1 id of the move.
+DELETE FROM pbxapi.record_moves WHERE id = $1::bigint RETURNING id::bigint;
+
+-- name: record_moves
+-- $1 paths, or null: moves of any of these files, or all.
+SELECT m.id::bigint, m.cdr_id::bigint, m.source_path::text, m.target_path::text, m.state::text,
+       m.size::bigint, m.mtime_ns::bigint, m.part::text, m.checksum::text
+FROM pbxapi.record_moves m
+WHERE $1::text[] IS NULL OR m.source_path = ANY ($1::text[]) OR m.target_path = ANY ($1::text[])
+ORDER BY m.id;

@@ -57,6 +57,8 @@ async def test_answer_is_exactly_this(case: dict[str, Any]) -> None:
         assert pbx.variables[name] == value
     for name in case.get("absent", ()):
         assert name not in pbx.variables
+    if "moved" in case:
+        assert pbx.recordings.moved == case["moved"]
     if "fields" in case:
         assert pbx.cards.fields == case["fields"]
 

@@ -25,11 +25,14 @@ from pbxapi.directory.devices import Device
 from pbxapi.directory.lines import Line, Outroute
 from pbxapi.errors import DatabaseUnavailable, PbxRefused, PbxUnavailable
 from pbxapi.faults import Fault
+from pbxapi.recordings.journal import CallRecord
+from pbxapi.recordings.plan import Plan
 from tests.agents.asterisk import Asterisk
 from tests.contract.call_centre import Agents, make_call_centre, make_members
 
 NOW = 1_000_000.0
 CONTEXTS = {"pospojeni", "nevyzvednuto"}
+RECORDING = "/var/spool/asterisk/monitor/hovor.wav"
 
 
 def _line(
@@ -137,6 +140,7 @@ class FakePbx:
         self._refuses = refuses
         self.sent: list[Request] = []
         self.cards = FakeCards()
+        self.recordings = FakeRecordings()
 
     async def request(self, request: Request, /) -> Message:
         encode(request, "1")  # what cannot be sent must fail here too
@@ -161,6 +165,32 @@ class FakePbx:
         (request,) = self.sent
         pairs = (value.partition("=") for name, value in request.headers if name == "Variable")
         return {name: unquote(value) for name, _, value in pairs}
+
+
+class FakeRecordings:
+    """Call records and the files that they name."""
+
+    def __init__(self, *, down: bool = False, unknown: bool = False) -> None:
+        self._down = down
+        self._unknown = unknown
+        self._records = {10000: RECORDING, 10001: "", 10002: "/mnt/nas/gone.wav", 10003: "/x.wav"}
+        self.moved: list[list[str]] = []
+
+    async def call_record(self, cdr_id: int, /) -> CallRecord | None:
+        if self._down:
+            raise DatabaseUnavailable("it is down")
+        path = self._records.get(cdr_id)
+        return None if path is None else CallRecord(cdr_id, path, frozenset({"1.1"}))
+
+    async def move(self, record: CallRecord, plan: Plan, /) -> int:
+        if record.recording != RECORDING:
+            raise Fault(811, filename=plan.source.path)
+        if self._unknown:
+            raise PbxUnavailable("nobody can tell whether it is still being recorded")
+        if plan.target.path == "/mnt/nas/taken.wav":
+            raise Fault(812, filename=plan.target.path)
+        self.moved.append([plan.source.path, plan.target.path])
+        return 1
 
 
 class FakeGatekeeper:
@@ -289,7 +319,10 @@ def make_ports(case: Mapping[str, Any]) -> tuple[Ports, FakePbx]:
 
     directory = case.get("directory", {})
     devices = [Device(**device) for device in directory.get("devices", ())]
-    lines = FakeLines(down=case.get("directory", {}).get("down", False))
+
+    is_down = case.get("directory", {}).get("down", False)
+    lines = FakeLines(down=is_down)
+    pbx.recordings = FakeRecordings(down=is_down, unknown=pbx_state.get("down", False))
     ports = Ports(
         pbx=pbx,
         lines=lines,
@@ -303,6 +336,7 @@ def make_ports(case: Mapping[str, Any]) -> tuple[Ports, FakePbx]:
         call_centre=make_call_centre(agents, pbx, members, case),
         agi_address="127.0.0.1:4573",
         record_roots=(PurePosixPath("/var/spool/asterisk/monitor"), PurePosixPath("/mnt/nas")),
+        recordings=pbx.recordings,
         ring_timeout_s=30,
     )
     return ports, pbx

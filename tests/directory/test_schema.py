@@ -22,7 +22,8 @@ COLUMNS = {
     " billsec disposition amaflags accountcode uniqueid linkedid userfield sequence peeraccount"
     " customcdr1 customcdr2 customcdr3 customcdr4 recordingfile "
     + " ".join(f"customcdr{n}_{part}" for n in range(1, 5) for part in range(2, 6)),
-    "record_moves": "id cdr_id source_path target_path state started_at",
+    "record_moves": "id cdr_id source_path target_path state started_at"
+    " size mtime_ns part checksum",
     "schema_migrations": "version name checksum applied_at",
 }
 

@@ -1,6 +1,6 @@
 """The calls as far as the cache may be believed: what `listcalls` reads."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pbxapi.cache.channels.calls import Leg, OwnerOf, account_name, legs
 from pbxapi.cache.channels.store import ChannelStore
@@ -45,3 +45,15 @@ class CallList:
             if channel.name.startswith(prefix) and account_name(channel) == account
         ]
         return [channel.state_desc for channel in sorted(own, key=lambda c: c.began)]
+
+    def goes_on(self, call_ids: Collection[str], now: float) -> bool:
+        """Whether a channel is left of a call with any of these Uniqueids or Linkedids.
+
+        Raises:
+            PbxUnavailable: as for `legs`.
+        """
+        self._store.freshness.require(now, "channels")
+        return any(
+            channel.uniqueid in call_ids or channel.linkedid in call_ids
+            for channel in self._store.channels.values()
+        )

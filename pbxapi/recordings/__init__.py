@@ -1,0 +1,1 @@
+"""Recordings on disk: where they may be, and moving one without ever losing it."""

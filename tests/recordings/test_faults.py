@@ -1,0 +1,154 @@
+"""A move that is disturbed at any point loses nothing: kill -9, and every error of the kernel."""
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from pbxapi.directory.pool import Directory
+from pbxapi.errors import DatabaseUnavailable
+from pbxapi.faults import Fault
+from pbxapi.recordings import copying
+from pbxapi.recordings.moves import RecordMoves
+from tests.recordings.faults import (
+    ERRORS,
+    NEVER_FAIL,
+    FaultyQueries,
+    FaultySyscalls,
+    Point,
+    Trace,
+    failing,
+)
+from tests.recordings.killing import WHENS
+from tests.recordings.world import (
+    CHECKSUM,
+    PORTIONS,
+    Disk,
+    add_record,
+    checksum,
+    losses,
+    make_moves,
+    move,
+    other_file_system,
+)
+from tests.services.postgres import Database
+
+VARIANTS = ("same", "across", "same-linked", "across-linked")
+
+
+@pytest.fixture(params=VARIANTS)
+def variant(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def disk(variant: str, tmp_path: Path) -> Iterator[Disk]:
+    with other_file_system(tmp_path) as other:
+        yield Disk(tmp_path / "a", (tmp_path if variant.startswith("same") else other) / "b")
+
+
+@pytest.mark.timeout(120)
+async def test_killed_at_every_point_it_loses_nothing(
+    database: Database, variant: str, disk: Disk
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.recordings.killing", database.dsn, variant, disk.a, disk.b,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    tried = json.loads(output)
+    assert tried["points"] > (120 if variant.startswith("across") else 70)
+
+
+@pytest_asyncio.fixture
+async def directory(database: Database) -> AsyncIterator[Directory]:
+    async with Directory(database.dsn) as made:
+        yield made
+
+
+class Trial:
+    """A move with one fault, and a start of the daemon after it."""
+
+    def __init__(
+        self, database: asyncpg.Connection, directory: Directory, disk: Disk, variant: str
+    ):
+        self._database = database
+        self._directory = directory
+        self._disk = disk
+        self._renames = not variant.endswith("-linked")
+
+    def _moves(self, trace: Trace) -> RecordMoves:
+        syscalls = FaultySyscalls(trace, renames=self._renames)
+        return make_moves(FaultyQueries(self._directory, trace), self._disk, syscalls=syscalls)
+
+    async def run(self, trace: Trace) -> str:
+        """How it ended: "moved", or the number of the error."""
+        self._disk.fill()
+        await self._database.execute("DELETE FROM pbxapi.cdr; DELETE FROM pbxapi.record_moves")
+        await add_record(self._database, self._disk.source)
+        async with self._moves(trace) as moves:
+            try:
+                await move(moves, self._disk)
+            except Fault as fault:
+                return str(fault.code)
+            except DatabaseUnavailable:
+                return "901"
+        return "moved"
+
+    async def what_is_lost(self, end: str) -> list[str]:
+        """What is wrong at once, after a start of the daemon, and with what the client heard."""
+        found = []
+        if not [path for path in self._disk.files() if checksum(path) == CHECKSUM]:
+            found.append("there was an instant without a whole recording")
+        async with self._moves(Trace()) as moves:
+            if not await moves.recover():
+                found.append("a move cannot be settled")
+        if end == "moved" and self._disk.files() != [self._disk.target]:
+            found.append("it was moved, the client heard")
+        return found + await losses(self._database, self._disk)
+
+
+def faults_of(calls: list[str], variant: str) -> Iterator[tuple[Point, int]]:
+    """Every call that can fail, and how: without renameat2 one error stands for all."""
+    for call, name in enumerate(calls):
+        errors = list(() if name in NEVER_FAIL else ERRORS)
+        if name.startswith("sql ") or variant.endswith("-linked"):
+            errors = errors[:1]
+        for when in WHENS:
+            for number in errors:
+                yield Point(call, when), number
+
+
+@pytest.mark.timeout(120)
+async def test_whatever_fails_nothing_is_lost(
+    database: Database,
+    directory: Directory,
+    variant: str,
+    disk: Disk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, n_bytes in PORTIONS.items():
+        monkeypatch.setattr(copying, name, n_bytes)
+    connection = await asyncpg.connect(database.dsn)
+    trial = Trial(connection, directory, disk, variant)
+    whole = Trace()
+    assert await trial.run(whole) == "moved"
+    ends: Counter[str] = Counter()
+    for point, number in faults_of(whole.calls, variant):
+        trace = Trace(point, failing(number))
+        end = await trial.run(trace)
+        found = await trial.what_is_lost(end)
+        assert found == [], (trace.calls, point, number, end)
+        ends[end] += 1
+    await connection.close()
+    assert set(ends) == {"moved", "810", "811", "812", "901"}
+    assert ends.total() > (900 if variant == "across" else 100), ends
+    assert ends["moved"] < ends.total() / 2, ends
+    print(variant, len(whole.calls), ends)
