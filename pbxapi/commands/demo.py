@@ -32,6 +32,8 @@ USER: Final = "demo"
 PASSWORD: Final = "demo"  # noqa: S105 - printed on the screen
 CALLS: Final = 12
 CPS: Final = 1.0
+#: Things a second that happen to registrations.
+PEER_LIFE: Final = 0.2
 _FOLDER: Final = "pbxapi-demo-"
 
 #: The newest channel of the moment.
@@ -65,7 +67,9 @@ async def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    options = SimulatorOptions(version=args.asterisk, calls=CALLS, cps=CPS, seed=args.seed)
+    options = SimulatorOptions(
+        version=args.asterisk, calls=CALLS, cps=CPS, peer_life=PEER_LIFE, seed=args.seed
+    )
     print("starting PostgreSQL, a simulated Asterisk and the daemon …", flush=True)
     async with _postgres() as dsn, Simulator(options) as simulator:
         await _fill(dsn, options.technology)

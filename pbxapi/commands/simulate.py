@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from pbxapi import log
 from pbxapi.commands.arguments import count, host, port, rate
 from pbxapi.errors import UsageError
-from pbxapi.simulator.options import ManagerUser, SimulatorOptions
+from pbxapi.simulator.options import ManagerUser, SimulatorOptions, default_devices
 from pbxapi.simulator.server import Simulator
 
 
@@ -24,6 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--secret", default="pbxapi", help="its secret; this is no real PBX")
     parser.add_argument("--calls", type=count, default=0, help="calls at once, on average")
     parser.add_argument("--cps", type=rate, default=1.0, help="calls begun a second")
+    parser.add_argument("--peers", type=count, default=20, help="phones, Linka_1000 and on")
+    parser.add_argument(
+        "--peer-life",
+        type=rate,
+        default=0.0,
+        metavar="RATE",
+        help="how often a second a phone registers, leaves, lags, is lost or moves",
+    )
     parser.add_argument("--seed", type=count, default=1, help="the same seed, the same traffic")
 
 
@@ -37,6 +45,8 @@ async def run(args: argparse.Namespace, _environ: Mapping[str, str]) -> int:
         users=(ManagerUser(name=args.username, secret=args.secret),),
         calls=args.calls,
         cps=args.cps,
+        devices=default_devices(args.peers),
+        peer_life=args.peer_life,
         seed=args.seed,
     )
     stop = asyncio.Event()

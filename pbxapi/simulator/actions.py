@@ -30,12 +30,14 @@ class Command:
 
     Attributes:
         write: Classes of which the user needs one; 0 = anybody may.
+        driver: Technology that brings it; "" = it is always there.
     """
 
     name: str
     synopsis: str
     write: int
     run: Handler
+    driver: str = ""
 
 
 def challenge(conversation: Conversation, action: Action) -> None:
@@ -171,7 +173,7 @@ def core_settings(conversation: Conversation, action: Action) -> None:
         "CoreMaxLoadAvg: 0.000000\r\nCoreRunUser: \r\nCoreRunGroup: \r\nCoreMaxFilehandles: 0\r\n"
         "CoreRealTimeEnabled: No\r\nCoreCDRenabled: Yes\r\nCoreHTTPenabled: Yes\r\n"
     )
-    if not conversation.pbx.chan_sip:
+    if version > 16:  # noqa: PLR2004 - the version
         headers += "SoundsSearchCustomDir: No\r\n"
     conversation.respond(action, "Success", headers=headers)
 
@@ -187,7 +189,7 @@ def core_status(conversation: Conversation, action: Action) -> None:
         f"CoreReloadDate: {reloaded:%Y-%m-%d}\r\nCoreReloadTime: {reloaded:%H:%M:%S}\r\n"
         f"CoreCurrentCalls: {calls}\r\n"
     )
-    if not pbx.chan_sip:
+    if pbx.version > 16:  # noqa: PLR2004 - the version
         headers += f"CoreProcessedCalls: {pbx.calls_processed}\r\n"
     conversation.respond(action, "Success", headers=headers)
 
@@ -205,7 +207,7 @@ def reload(conversation: Conversation, action: Action) -> None:
     pbx, module = conversation.pbx, action.get("Module")
     known = not module or _is_loaded(conversation, module)
     if known:
-        pbx.reloaded = pbx.clock.time()
+        pbx.reload(module)
         conversation.ack(action, "Module Reloaded")
     else:
         conversation.error(action, "No such module")

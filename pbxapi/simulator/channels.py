@@ -68,6 +68,16 @@ def escape(text: str) -> str:
     return text.translate(_ESCAPES)
 
 
+class Served(Protocol):
+    """Whoever accounts for the call that an agent's channel carries."""
+
+    def carried_by(self, agent: "Channel") -> None:
+        """Another channel carries it from now on."""
+
+    def agent_ended(self) -> None:
+        """The channel is gone."""
+
+
 class Dialler(Protocol):
     """Whoever called a channel and waits for what becomes of it."""
 
@@ -132,10 +142,13 @@ class Channel:
         cause: Q.850 cause of its end, 0 = none known.
         tech_cause: SIP code of its end, only from chan_pjsip; 0 = none.
         dialler: Who called it and waits, until it is answered or ends.
+        served: Accounts for the call of a queue that it carries, as its agent's end.
         thread: What runs on it: the dial plan or one application.
         in_dialplan: Whether `thread` is a dial plan, which ends with the `h` extension.
         bridged: Whether it ever was in a bridge.
         dialled: Whether it was called by Dial, and runs nothing by itself since.
+        called: Whether a phone is called on it.
+        on_hold: Whether its phone has put the other party on hold.
         shared: Its variables that other channels set, those of the function SHARED.
         recorded: Whether MixMonitor runs on it.
         spies: Fire when it ends; who listens to it waits for that.
@@ -164,12 +177,15 @@ class Channel:
     bridge: Bridge | None = None
     local: LocalPair | None = None
     dialler: Dialler | None = None
+    served: Served | None = None
     thread: Thread | None = None
     in_dialplan: bool = False
     ending: bool = False
     gone: bool = False
     bridged: bool = False
     dialled: bool = False
+    called: bool = False
+    on_hold: bool = False
     released: Signal | None = None
     cause: int = 0
     tech_cause: int = 0

@@ -43,6 +43,9 @@ class Attempt:
         settled: Fires with the leg that answered, or with None when the last one has ended.
     """
 
+    #: What called legs are said to run.
+    application = "AppDial"
+
     def __init__(self, pbx: Pbx, caller: Channel, before: str = "") -> None:
         self.settled = Signal()
         self._before = before
@@ -69,8 +72,8 @@ class Attempt:
         technology, _, address = dial_string.partition("/")
         if technology == "Local":
             return self._call_local(address)
-        device = self._pbx.device_behind(dial_string)
-        if device is None or not phones.is_reachable(device):
+        device = self._pbx.devices.behind(dial_string)
+        if device is None or not phones.is_reachable(self._pbx, device):
             return False
         leg = self._pbx.new_device_channel(device, linkedid=self._caller.linkedid)
         if self._pbx.chan_sip:
@@ -100,7 +103,7 @@ class Attempt:
         leg.caller_num = old_number or caller.exten
         leg.connected_num, leg.connected_name = caller.caller_num, caller.caller_name
         leg.accountcode = caller.accountcode or old_code
-        pbx.run_application(leg, "AppDial", "(Outgoing Line)")
+        pbx.run_application(leg, self.application, "(Outgoing Line)")
         if not old_number:
             number, leg.caller_num = leg.caller_num, ""
             pbx.set_caller(leg, number, leg.caller_name)

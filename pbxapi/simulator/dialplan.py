@@ -1,7 +1,7 @@
 """The dial plan of the simulated PBX, context by context.
 
-- `extensions-dialplanid-<n>`: a phone's number rings it; 500 answers and plays until hung up; a
-  number behind 0 goes out through route `<n>`.
+- `extensions-dialplanid-<n>`: a phone's number rings it, a queue's leads there; 500 answers and
+  plays until hung up; a number behind 0 goes out through route `<n>`.
 - `dial_out_<n>`: any number goes out through the trunk.
 - `incoming`: calls from a trunk.
 - `pbxapi-…`: the contexts of this project's own dial plan, in click_to_call.py,
@@ -22,11 +22,14 @@ from pbxapi.simulator import (
     click_to_call,
     dial,
     local,
+    queue_call,
     spying,
     subroutines,
 )
 from pbxapi.simulator.channels import Channel
-from pbxapi.simulator.pbx import Extension, Pbx
+from pbxapi.simulator.extensions import Extension
+from pbxapi.simulator.pbx import Pbx
+from pbxapi.simulator.queue_state import Queue
 from pbxapi.simulator.scheduler import AsyncGoto, Script, Wait
 
 #: Where to go on, or None where the call is over.
@@ -58,7 +61,11 @@ class Contexts:
     def exists(self, context: str, exten: str) -> bool:
         """Whether a call may go there."""
         if context.startswith(INTERNAL):
-            known = exten == MUSIC or _OUTSIDE.fullmatch(exten) is not None
+            known = (
+                exten == MUSIC
+                or self._pbx.queues.at(exten) is not None
+                or _OUTSIDE.fullmatch(exten) is not None
+            )
             return known or bool(self._phones(context, exten))
         if context.startswith(OUTBOUND) or context == "incoming":
             return _NUMBER.fullmatch(exten) is not None
@@ -116,7 +123,11 @@ class Contexts:
         devices = self._pbx.devices.values()
         numbers = sorted({d.number for d in devices if d.context == context and d.number})
         data = "linka ${EXTEN} from ${CALLERID(all)}"
-        return [Extension(MUSIC, "Answer"), *(Extension(n, "NoOp", data) for n in numbers)]
+        answering = sorted({MUSIC, *self._pbx.queues.extens()})
+        return [
+            *(Extension(exten, "Answer") for exten in answering),
+            *(Extension(number, "NoOp", data) for number in numbers),
+        ]
 
     def _steps(self, channel: Channel, context: str, exten: str) -> Steps:
         if context.startswith(INTERNAL):
@@ -132,6 +143,8 @@ class Contexts:
         return self._play(channel)
 
     def _internal(self, channel: Channel, context: str, exten: str) -> Steps:
+        if (queue := self._pbx.queues.at(exten)) is not None:
+            return self._queue(channel, queue)
         if exten == MUSIC:
             return self._play(channel)
         if self._phones(context, exten):
@@ -140,11 +153,7 @@ class Contexts:
 
     def _phones(self, context: str, exten: str) -> list[str]:
         technology = self._pbx.options.technology
-        return [
-            f"{technology}/{device.name}"
-            for device in self._pbx.devices.values()
-            if device.number == exten and device.context == context
-        ]
+        return [f"{technology}/{name}" for name in self._pbx.devices.at(context, exten)]
 
     def _app(self, channel: Channel, priority: int, application: str, data: str = "") -> None:
         channel.priority = priority
@@ -169,13 +178,20 @@ class Contexts:
             channel.cause = causes.NO_ANSWER if unanswered else channel.cause
         return None
 
+    def _queue(self, channel: Channel, queue: Queue) -> Steps:
+        self._app(channel, 1, "Answer")
+        dial.answer_caller(self._pbx, channel)
+        self._app(channel, 2, "Queue", f"{queue.name},tT,,,{queue.config.max_wait_s:.0f}")
+        yield from queue_call.run(self._pbx, queue, channel)
+        return None
+
     def _out(self, channel: Channel, exten: str) -> Steps:
         pbx = self._pbx
         if not channel.variables.get("PBXAPI_OVERRIDE_CID"):
             number = pbx.options.outbound_number
             self._app(channel, 1, "Set", f"CALLERID(num)={number}")
             pbx.set_caller(channel, number, channel.caller_name)
-        trunk = next((d.name for d in pbx.devices.values() if d.trunk), "")
+        trunk = next(iter(pbx.devices.trunks), "")
         target = f"SIP/{trunk}/{exten}" if pbx.chan_sip else f"PJSIP/{exten}@{trunk}"
         self._app(channel, 2, "Dial", f"{target},{OUTBOUND_RING_S:.0f},tT")
         status = yield from dial.dial(pbx, channel, [target], OUTBOUND_RING_S)

@@ -4,9 +4,11 @@ An event is put into bytes once, however many sessions get it, and not at all wh
 want it: VarSet alone is half of the bytes of a call.
 """
 
+from collections import deque
 from typing import Protocol
 
 from pbxapi.simulator import classes
+from pbxapi.simulator.clock import Clock
 
 
 class Listener(Protocol):
@@ -31,10 +33,15 @@ class Announcer:
     Attributes:
         wanted: Classes that somebody listens to; asked before the text of an event is made.
         emitted: Events that somebody got, for measurements.
+        latency_s: Seconds between a change and its event, as Asterisk's message bus takes them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, latency_s: float = 0.0) -> None:
+        self._clock = clock
         self._listeners: list[Listener] = []
+        self._late: deque[tuple[int, bytes]] = deque()
+        self._held = False
+        self.latency_s = latency_s
         self.wanted = 0
         self.emitted = 0
 
@@ -67,6 +74,28 @@ class Announcer:
             return
         self.emitted += 1
         payload = encode(f"Event: {name}\r\nPrivilege: {classes.privilege(mask)}\r\n{text}\r\n")
+        if not (self.latency_s or self._late or self._held):
+            self._deliver(mask, payload)
+            return
+        self._late.append((mask, payload))
+        if not self._held:
+            self._clock.call_later(self.latency_s, self._deliver_next)
+
+    def hold(self) -> None:
+        """Keep every event back until `release`; answers to actions do not wait."""
+        self._held = True
+
+    def release(self) -> None:
+        """Deliver what was kept back, in order."""
+        self._held = False
+        while self._late:
+            self._deliver(*self._late.popleft())
+
+    def _deliver_next(self) -> None:
+        if self._late and not self._held:
+            self._deliver(*self._late.popleft())
+
+    def _deliver(self, mask: int, payload: bytes) -> None:
         for listener in self._listeners:
             if listener.events & mask == mask:
                 listener.deliver(payload)

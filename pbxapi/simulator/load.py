@@ -2,7 +2,7 @@
 
 Calls begin at random moments, `cps` a second on average, as long as fewer than `calls` are there;
 they last so long on average that about `calls` are there at once. Some reach a busy phone or one
-that nobody answers, some are transferred.
+that nobody answers, some are transferred. Where there are queues, most calls go to them.
 """
 
 import random
@@ -28,6 +28,14 @@ _RING_S: Final = (0.5, 6.0)
 #: Seconds after which a caller gives up whom nobody answers.
 _PATIENCE_S: Final = (8.0, 28.0)
 _MIN_TALK_S: Final = 1.0
+#: Share of the calls to queues, where there are some, beside 100 of all others.
+_QUEUE_SHARE: Final = 200
+#: Mean of the seconds that a caller waits in a queue before he gives up.
+_WAIT_S: Final = 60.0
+#: Of the calls of a queue: those that the agent ends, and those that he hands on; of these, back.
+_AGENT_ENDS: Final = 0.4
+_HANDED_ON: Final = 0.08
+_BACK_TO_QUEUE: Final = 0.5
 
 
 class Traffic:
@@ -43,6 +51,7 @@ class Traffic:
             (self._outbound, 10),
             (self._through_local, 10),
             (self._transferred, 10),
+            (self._to_queue, _QUEUE_SHARE if pbx.options.queues else 0),
         )
 
     def start(self) -> None:
@@ -70,10 +79,10 @@ class Traffic:
         self._wait()
 
     def _phone(self) -> Device:
-        return self._random.choice([d for d in self._pbx.devices.values() if not d.trunk])
+        return self._pbx.devices[self._random.choice(self._pbx.devices.phones)]
 
     def _trunk(self) -> Device:
-        return self._random.choice([d for d in self._pbx.devices.values() if d.trunk])
+        return self._pbx.devices[self._random.choice(self._pbx.devices.trunks)]
 
     def _number(self) -> str:
         return f"420{self._random.randrange(601_000_000, 778_999_999)}"
@@ -88,11 +97,12 @@ class Traffic:
         return channel
 
     def _choose_outcome(self, channel: Channel) -> None:
-        self._pbx.moods[channel.linkedid] = Device(
+        mood = Device(
             name="",
             behaviour=self._random.choices(tuple(_OUTCOMES), tuple(_OUTCOMES.values()))[0],
             answer_after_s=self._random.uniform(*_RING_S),
         )
+        self._pbx.moods[channel.linkedid] = lambda: mood
 
     def _later(self, delay_s: float, act: Callable[[], None]) -> None:
         self._pbx.scheduler.later(delay_s, act)
@@ -105,6 +115,46 @@ class Traffic:
         did = self._random.choice([self._phone().number, *self._pbx.options.dids])
         channel = self._call(self._trunk(), did, talk_s, self._number())
         self._later(talk_s + _RING_S[1], lambda: self._pbx.request_hangup(channel))
+
+    def _to_queue(self, talk_s: float) -> None:
+        """A call from outside to a queue; each agent that rings for it decides anew."""
+        exten = self._random.choice(self._extens())
+        trunk = self._trunk()
+        agent_ends = self._random.random() < _AGENT_ENDS
+        channel = phones.dial_in(
+            self._pbx, trunk, exten, number=self._number(), talk_s=None if agent_ends else talk_s
+        )
+        self._pbx.moods[channel.linkedid] = lambda: self._agent(talk_s if agent_ends else None)
+        script = self._pbx.dialplan.run(channel, trunk.context, exten)
+        self._pbx.run_thread(channel, script, dialplan=True)
+        self._later(self._random.expovariate(1 / _WAIT_S), lambda: self._lose_patience(channel))
+        if self._random.random() < _HANDED_ON:
+            moment = self._random.uniform(*_PATIENCE_S)
+            self._later(moment, lambda: self._hand_on(channel))
+
+    def _extens(self) -> list[str]:
+        return list(self._pbx.queues.extens())
+
+    def _agent(self, talk_s: float | None) -> Device:
+        return Device(
+            name="",
+            behaviour=self._random.choices(tuple(_OUTCOMES), tuple(_OUTCOMES.values()))[0],
+            answer_after_s=self._random.uniform(*_RING_S),
+            talk_s=talk_s,
+        )
+
+    def _lose_patience(self, channel: Channel) -> None:
+        if channel.bridge is None:
+            self._pbx.request_hangup(channel)
+
+    def _hand_on(self, channel: Channel) -> None:
+        """The agent sends the caller to another phone, or back into a queue."""
+        agent, goal = transfers.partner(channel), self._phone()
+        if agent is None or agent.device is None:
+            return
+        to_queue = self._random.random() < _BACK_TO_QUEUE
+        exten = self._random.choice(self._extens()) if to_queue else goal.number
+        transfers.blind(self._pbx, agent, goal.context, exten)
 
     def _internal(self, talk_s: float) -> None:
         self._call(self._phone(), self._phone().number, talk_s)

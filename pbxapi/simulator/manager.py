@@ -11,7 +11,11 @@ from pbxapi.simulator.actions import SESSION_COMMANDS, Command
 from pbxapi.simulator.channel_actions import CHANNEL_COMMANDS
 from pbxapi.simulator.conversation import Conversation
 from pbxapi.simulator.dialplan_actions import DIALPLAN_COMMANDS
+from pbxapi.simulator.pjsip_actions import PJSIP_COMMANDS
+from pbxapi.simulator.queue_actions import QUEUE_COMMANDS
 from pbxapi.simulator.recording import RECORDING_COMMANDS
+from pbxapi.simulator.sip_actions import SIP_COMMANDS
+from pbxapi.simulator.state_actions import STATE_COMMANDS
 from pbxapi.simulator.wire import Action
 
 
@@ -20,7 +24,8 @@ def list_commands(conversation: Conversation, action: Action) -> None:
     lines = [
         f"{command.name}: {command.synopsis}  (Priv: {classes.privilege(command.write)})\r\n"
         for _, command in sorted(COMMANDS.items())
-        if not command.write or command.write & conversation.write
+        if command.driver in ("", conversation.pbx.options.technology)
+        and (not command.write or command.write & conversation.write)
     ]
     conversation.respond(action, "Success", headers="".join(lines))
 
@@ -34,7 +39,10 @@ def dispatch(conversation: Conversation, action: Action) -> None:
         conversation.error(action, "Missing action in request")
     elif conversation.user is None and name not in {"login", "logoff", "challenge"}:
         conversation.error(action, "Permission denied")
-    elif (command := COMMANDS.get(name)) is None:
+    elif (command := COMMANDS.get(name)) is None or command.driver not in (
+        "",
+        conversation.pbx.options.technology,
+    ):
         conversation.error(
             action,
             f"Invalid/unknown command: {action.name}. "
@@ -57,7 +65,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
         *SESSION_COMMANDS,
         *CHANNEL_COMMANDS,
         *DIALPLAN_COMMANDS,
+        *QUEUE_COMMANDS,
         *RECORDING_COMMANDS,
+        *STATE_COMMANDS,
+        *SIP_COMMANDS,
+        *PJSIP_COMMANDS,
         _LIST_COMMANDS,
     )
 }

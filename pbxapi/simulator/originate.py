@@ -115,8 +115,8 @@ class Origination:
 
     def _call_device(self, address: str) -> None:
         pbx = self._pbx
-        device = pbx.device_behind(self._request.channel)
-        if device is None or not phones.is_reachable(device):
+        device = pbx.devices.behind(self._request.channel)
+        if device is None or not phones.is_reachable(pbx, device):
             self._settle(None, FAILED)
             return
         channel = pbx.new_device_channel(device, uniqueid=self._request.channel_id)

@@ -7,15 +7,20 @@ originate.py and transfers.py.
 """
 
 import random
-from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Final
 
 from pbxapi.simulator import causes, classes
 from pbxapi.simulator.cdr import CallRecords
 from pbxapi.simulator.channels import Bridge, Channel, State, escape
 from pbxapi.simulator.clock import Clock
+from pbxapi.simulator.device_states import DeviceStates
+from pbxapi.simulator.devices import Devices
 from pbxapi.simulator.events import Announcer
+from pbxapi.simulator.extensions import Dialplan
 from pbxapi.simulator.options import Device, SimulatorOptions
+from pbxapi.simulator.peers import Peers
+from pbxapi.simulator.queues import Queues
 from pbxapi.simulator.scheduler import HungUp, Scheduler, Script
 
 #: Cause of a SoftHangupRequest is a flag: AST_SOFTHANGUP_APPUNLOAD, _SHUTDOWN.
@@ -26,41 +31,17 @@ FOR_EVER: Final = 2
 PRESENTATION: Final = "CID-CallingPres: 0 (Presentation Allowed, Not Screened)\r\n"
 
 
-class Extension(NamedTuple):
-    """The beginning of one extension: its priority 1."""
-
-    exten: str
-    application: str
-    data: str = ""
-
-
-class Dialplan(Protocol):
-    """What the PBX executes on a channel."""
-
-    def exists(self, context: str, exten: str) -> bool:
-        """Whether a call may go there."""
-
-    def run(self, channel: Channel, context: str, exten: str) -> Script:
-        """The thread that executes it, from there on."""
-
-    def walk(self, channel: Channel, steps: Script) -> Script:
-        """The thread that takes these steps, and goes on where they lead."""
-
-    def extensions(self, context: str) -> Sequence[Extension]:
-        """What a context consists of; nothing where it does not exist."""
-
-    def contexts(self) -> Sequence[str]:
-        """Names of all contexts."""
-
-
 class Pbx:
     """Channels, bridges and devices of one run of the PBX.
 
     Attributes:
         chan_sip: Whether phones speak through chan_sip, as on 16, and not through chan_pjsip.
         channels: By name, oldest first.
-        devices: Phones and trunks by name; a test may put in another.
-        moods: By Linkedid, how every phone behaves that this call reaches.
+        devices: Phones and trunks by name, as they are configured.
+        peers: What is known of where they are.
+        device_states: What they do.
+        queues: Queues, with members and waiters.
+        moods: By Linkedid, how each phone behaves that this call reaches.
         records: Call detail records.
         dialplan: What calls execute; set once, right after making the PBX.
         calls_processed: Calls since the start, as `core show channels` counts them.
@@ -74,10 +55,13 @@ class Pbx:
         self.chan_sip = options.technology == "SIP"
         self.clock = clock
         self.scheduler = Scheduler(clock)
-        self.announcer = Announcer()
+        self.announcer = Announcer(clock, options.event_latency_s)
         self.random = random.Random(options.seed)  # noqa: S311 - repeatable on purpose
-        self.devices: dict[str, Device] = {device.name: device for device in options.devices}
-        self.moods: dict[str, Device] = {}
+        self.devices = Devices(options.technology, options.devices)
+        self.peers = Peers(self)
+        self.device_states = DeviceStates(self)
+        self.queues = Queues(self, options.queues)
+        self.moods: dict[str, Callable[[], Device]] = {}
         self.globals: dict[str, str] = {}
         self.channels: dict[str, Channel] = {}
         self.bridges: dict[str, Bridge] = {}
@@ -94,6 +78,9 @@ class Pbx:
         self.scheduler.stop()
         self.scheduler = Scheduler(self.clock)
         self.channels.clear()
+        self.device_states.forget()
+        self.peers.start_again()
+        self.queues.start_again()
         self.records.forget_channels()
         self.moods.clear()
         self.bridges.clear()
@@ -101,6 +88,12 @@ class Pbx:
         self._names.clear()
         self._unique = self.optimisations = self.calls_processed = 0
         self.started = self.reloaded = self.clock.time()
+
+    def reload(self, module: str) -> None:
+        """Take over what the configuration of a module says, or of all of them."""
+        self.reloaded = self.clock.time()
+        if module.removesuffix(".so") in ("", "app_queue"):
+            self.queues.reload()
 
     # names and numbers
 
@@ -121,14 +114,6 @@ class Pbx:
         digits = f"{self.random.getrandbits(128):032x}"
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
-    def device_behind(self, dial_string: str) -> Device | None:
-        """The device that `SIP/name` or a trunk's dial string names."""
-        technology, _, rest = dial_string.partition("/")
-        if technology.upper() != self.options.technology:
-            return None
-        before, at, after = rest.partition("@")
-        return self.devices.get(after if at else before.partition("/")[0])
-
     # channels
 
     def add_channel(self, channel: Channel) -> Channel:
@@ -136,6 +121,7 @@ class Pbx:
         self.channels[channel.name] = channel
         self.records.began(channel)
         self._call("Newchannel", channel)
+        self.device_states.began(channel)
         return channel
 
     def new_device_channel(
@@ -173,6 +159,13 @@ class Pbx:
                 channel.answered = self.clock.time()
                 self.records.answered(channel)
             self._call("Newstate", channel)
+            self.device_states.changed(channel)
+
+    def set_hold(self, channel: Channel, *, on_hold: bool) -> None:
+        """Hold or Unhold."""
+        channel.on_hold = on_hold
+        self._call("Hold" if on_hold else "Unhold", channel)
+        self.device_states.changed(channel)
 
     def set_caller(self, channel: Channel, number: str, name: str) -> None:
         """NewCallerid, unless it is so already."""
@@ -266,6 +259,8 @@ class Pbx:
         channel.bridge = bridge
         channel.bridged = True
         self.records.enters(channel, bridge)
+        if swap is not None and swap.served is not None:
+            swap.served.carried_by(channel)
         swapped = f"SwapUniqueid: {swap.uniqueid}\r\n" if swap is not None else ""
         text = f"{bridge.describe()}{self._snapshot(channel)}{swapped}"
         self.announcer.emit("BridgeEnter", classes.CALL, text)
@@ -377,13 +372,18 @@ class Pbx:
         self.records.ended(channel)
         if channel.uniqueid == channel.linkedid:
             self.moods.pop(channel.linkedid, None)
+        if channel.served is not None:
+            channel.served.agent_ended()
         other = channel.local.other(channel) if channel.local is not None else None
         if other is not None and not other.gone:
             self._call("HangupRequest", other, f"Cause: {channel.cause}\r\n")
         tech = channel.tech_cause if not self.chan_sip else 0
         code = f"TechCause: {tech}\r\n" if tech else ""
         text = f"Cause: {channel.cause}\r\nCause-txt: {causes.words(channel.cause)}\r\n{code}"
+        if self.chan_sip:  # which counts a call out before its channel is gone
+            self.device_states.ended(channel)
         self._call("Hangup", channel, text)
+        self.device_states.ended(channel)
         if other is not None:
             self.hang_up(other, channel.cause)
 

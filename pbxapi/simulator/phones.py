@@ -9,16 +9,20 @@ from pbxapi.simulator.options import Behaviour, Device
 from pbxapi.simulator.pbx import Pbx
 
 
-def is_reachable(device: Device | None) -> bool:
+def is_reachable(pbx: Pbx, device: Device | None) -> bool:
     """Whether a call to it gets as far as a channel."""
-    return device is not None and device.behaviour is not Behaviour.UNREGISTERED
+    return device is not None and pbx.peers.answers(device.name)
 
 
 def receive(pbx: Pbx, channel: Channel, device: Device) -> None:
     """A call reaches a phone; the rest follows by itself, as the phone behaves."""
     mood = pbx.moods.get(channel.linkedid)
     if mood is not None and not device.trunk:
-        device = mood
+        device = mood()
+        channel.talk_s = device.talk_s if device.talk_s is not None else channel.talk_s
+    channel.called = True
+    if pbx.chan_sip:  # it counts as ringing from the INVITE on
+        pbx.device_states.changed(channel)
     later = pbx.scheduler.later
     match device.behaviour:
         case Behaviour.BUSY:
@@ -44,6 +48,7 @@ def ring(pbx: Pbx, channel: Channel) -> None:
     if channel.ending or channel.state is not State.DOWN:
         return
     pbx.set_state(channel, State.RINGING)
+    pbx.device_states.changed(channel, again=pbx.chan_sip)
     if channel.dialler is not None:
         channel.dialler.ringing(channel)
 

@@ -11,14 +11,18 @@ from typing import Any, Final, Self
 import structlog
 
 from pbxapi.simulator import classes, phones, transfers
+from pbxapi.simulator.agent_life import AgentLife
 from pbxapi.simulator.cdr import CdrRow
 from pbxapi.simulator.channels import Channel
 from pbxapi.simulator.clock import Clock, LoopClock
 from pbxapi.simulator.dialplan import Contexts
 from pbxapi.simulator.faults import Faults
 from pbxapi.simulator.load import Traffic
-from pbxapi.simulator.options import SimulatorOptions
+from pbxapi.simulator.options import Behaviour, SimulatorOptions
 from pbxapi.simulator.pbx import SOFT_SHUTDOWN, Pbx
+from pbxapi.simulator.peer_life import PeerLife
+from pbxapi.simulator.peers import Peers
+from pbxapi.simulator.queues import Queues
 from pbxapi.simulator.session import Session
 from pbxapi.simulator.wire import Action
 
@@ -77,6 +81,7 @@ class Simulator:
         self.clients_cut = 0
         self.port = self.options.port
         self._traffic = Traffic(self.pbx)
+        self._lives = (self._traffic, PeerLife(self.pbx), AgentLife(self.pbx))
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -89,11 +94,13 @@ class Simulator:
     async def start(self) -> None:
         """Open the port and let the traffic begin."""
         await self._listen(self._bind())
-        self._traffic.start()
+        for life in self._lives:
+            life.start()
 
     async def stop(self) -> None:
         """Close everything."""
-        self._traffic.stop()
+        for life in self._lives:
+            life.stop()
         self.pbx.scheduler.stop()
         if self._server is not None:
             self._server.close()
@@ -138,6 +145,16 @@ class Simulator:
         return self.pbx.records.rows
 
     @property
+    def peers(self) -> Peers:
+        """Where phones and trunks are; its methods let them come and go."""
+        return self.pbx.peers
+
+    @property
+    def queues(self) -> Queues:
+        """Queues with their counters, members and waiters, as they are now."""
+        return self.pbx.queues
+
+    @property
     def channels(self) -> list[dict[str, str]]:
         """Every channel as it is now, under the header names of CoreShowChannel, oldest first."""
         return [self._describe(channel) for channel in self.pbx.channels.values()]
@@ -156,7 +173,13 @@ class Simulator:
 
     def configure(self, device: str, **changes: Any) -> None:
         """Change how a phone behaves from now on; the words are those of `Device`."""
-        self.pbx.devices[device] = dataclasses.replace(self.pbx.devices[device], **changes)
+        before = self.pbx.devices[device]
+        after = self.pbx.devices[device] = dataclasses.replace(before, **changes)
+        was, is_now = (d.behaviour is not Behaviour.UNREGISTERED for d in (before, after))
+        if was and not is_now:
+            self.peers.unregister(device)
+        elif is_now and not was:
+            self.peers.register(device)
 
     def place_call(self, source: str, exten: str) -> str:
         """A phone dials an extension; returns the name of its channel."""
@@ -207,7 +230,8 @@ class Simulator:
             graceful: As `core restart now`, with hang-ups and the event Shutdown; otherwise as
                 `kill -9`, with nothing but the end of every connection.
         """
-        self._traffic.stop()
+        for life in self._lives:
+            life.stop()
         if graceful:
             self._hang_up_everything()
             text = "Shutdown: Cleanly\r\nRestart: True\r\n"
@@ -226,10 +250,12 @@ class Simulator:
             await asyncio.sleep(down_for_s)
             self.pbx.started = self.pbx.reloaded = self.clock.time()
             await self._listen(placeholder)
+            self.peers.resume()
         except BaseException:
             placeholder.close()
             raise
-        self._traffic.start()
+        for life in self._lives:
+            life.start()
 
     def _hang_up_everything(self) -> None:
         channels = tuple(self.pbx.channels.values())
@@ -281,7 +307,7 @@ class Simulator:
 
     def reload(self, module: str = "") -> None:
         """Somebody reloads the configuration at the console."""
-        self.pbx.reloaded = self.clock.time()
+        self.pbx.reload(module)
         text = f"Module: {module or 'All'}\r\nStatus: 0\r\n"
         self.pbx.announcer.emit("Reload", classes.SYSTEM, text)
 

@@ -12,8 +12,9 @@ from urllib.parse import unquote
 
 from pbxapi.simulator import causes, dial, fastagi, local, phones, recording
 from pbxapi.simulator.channels import Channel
+from pbxapi.simulator.extensions import Extension
 from pbxapi.simulator.options import Device
-from pbxapi.simulator.pbx import Extension, Pbx
+from pbxapi.simulator.pbx import Pbx
 from pbxapi.simulator.scheduler import Signal, Wait
 
 #: Where the dial plan goes on, or None where it ends.
@@ -126,12 +127,12 @@ def show_dialer(pbx: Pbx, channel: Channel) -> None:
 def accounts(pbx: Pbx, channel: Channel) -> list[str]:
     """pbxapi-accounts: the dial strings that can be tried; PJSIP has some only for contacts."""
     wanted = (a for a in variable(channel, "PBXAPI_ACCOUNTS").split("&") if a)
-    found = ((account, pbx.device_behind(account)) for account in wanted)
+    found = ((account, pbx.devices.behind(account)) for account in wanted)
     return [a for a, device in found if device is not None and _has_contact(pbx, device)]
 
 
 def _has_contact(pbx: Pbx, device: Device) -> bool:
-    return pbx.chan_sip or phones.is_reachable(device)
+    return pbx.chan_sip or phones.is_reachable(pbx, device)
 
 
 def fetch_fields(pbx: Pbx, channel: Channel) -> Generator[Wait, Any, None]:

@@ -24,7 +24,7 @@ def blind(
     if bridge is None or transferee is None:
         return False
     channelvars = pbx.options.channelvars
-    pbx.tell("Unhold", transferer)
+    pbx.set_hold(transferer, on_hold=False)
     text = (
         f"Result: Success\r\n{transferer.snapshot('Transferer', channelvars)}"
         f"{transferee.snapshot('Transferee', channelvars)}{bridge.describe()}"
@@ -69,7 +69,7 @@ class Consultation:
         """Put the transferee on hold and call the target."""
         pbx, transferer = self._pbx, self._transferer
         self._held.holding = True
-        pbx.tell("Hold", transferer)
+        pbx.set_hold(transferer, on_hold=True)
         pbx.tell("MusicOnHoldStart", self._transferee, "Class: default\r\n")
         pair = local.request(pbx, f"{exten}@{context}", linkedid=transferer.linkedid)
         one = pair.one
