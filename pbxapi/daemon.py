@@ -52,7 +52,7 @@ def _owner_in(devices: DeviceIndex) -> OwnerOf:
 
 
 class _Pictures:
-    """What the PBX looks like: a store of each kind, and who keeps it.
+    """What the PBX looks like, and who keeps it so.
 
     Args:
         asterisk_time: Seconds since the epoch by the clock of Asterisk's host.
@@ -60,10 +60,11 @@ class _Pictures:
 
     def __init__(self, asterisk_time: Callable[[], float]) -> None:
         self.channels = ChannelStore()
-        self.queues = QueueStore()
+        queue_store = QueueStore()
+        self.queues = QueueBoard(queue_store)
         self.peers = PeerStore()
         self._channel_follower = ChannelFollower(self.channels)
-        self._queue_follower = QueueFollower(self.queues, asterisk_time)
+        self._queue_follower = QueueFollower(queue_store, asterisk_time)
         self._peer_follower = PeerFollower(self.peers)
         self.queues_listed_anew = self._queue_follower.listed_anew
         self.pauses = PauseFollower()
@@ -100,7 +101,7 @@ def _open_office(
     return AgentOffice(
         Agents(directory),
         manager,
-        QueuePicture(QueueBoard(pictures.queues)),
+        QueuePicture(pictures.queues),
         pictures.queues_listed_anew,
         gatekeeper.passwords,
         max_failures=config.security.max_failures,
@@ -136,13 +137,12 @@ async def run(
     ):
         devices = DeviceIndex(directory)
         calls = CallList(pictures.channels, _owner_in(devices))
-        queues = QueueBoard(pictures.queues)
         ports = Ports(
             pbx=manager,
             lines=Lines(directory),
             legs=lambda: calls.legs(time.monotonic()),
             is_live=lambda name: calls.is_live(name, time.monotonic()),
-            queue=lambda name: queues.queue(name, time.monotonic()),
+            queue=lambda name: pictures.queues.queue(name, time.monotonic()),
             states_of=lambda technology, name: calls.states_of(technology, name, time.monotonic()),
             peers=PeerList(pictures.peers),
             devices=devices,

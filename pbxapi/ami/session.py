@@ -26,6 +26,9 @@ ANSWER_DEADLINE_S: Final = 5.0
 LIST_DEADLINE_S: Final = 15.0
 #: Asterisk answers a Challenge at once; who does not know it may say nothing at all.
 CHALLENGE_DEADLINE_S: Final = 2.0
+#: At most so much is read, and handed on, before the event loop does something else: some hundreds
+#: of messages, a few milliseconds. asyncio's own 256 KiB of a list would hold up every request.
+READ_BYTES: Final = 32 * 1024
 #: Connecting, and the banner, on a host that answers at all.
 CONNECT_DEADLINE_S: Final = 5.0
 
@@ -47,7 +50,7 @@ class _Waiter:
     started: bool = False
 
 
-class AmiSession(asyncio.Protocol):
+class AmiSession(asyncio.BufferedProtocol):
     """The asyncio shell around `AmiProtocol`; made by `connect`.
 
     Args:
@@ -68,6 +71,7 @@ class AmiSession(asyncio.Protocol):
         self._on_event = on_event
         self._waiters: dict[str, _Waiter] = {}
         self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray(READ_BYTES)
         self._writable = True
         self._banner: asyncio.Future[str] = loop.create_future()
         self._loop = loop
@@ -85,11 +89,15 @@ class AmiSession(asyncio.Protocol):
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - asyncio's signature
+        """Where to read to: so much at once, that others get their turn during a long list."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Hand on what these bytes completed."""
         self.last_received = self._loop.time()
         try:
-            messages = self._protocol.receive_data(data)
+            messages = self._protocol.receive_data(bytes(self._buffer[:nbytes]))
         except ProtocolError as error:
             self.close(error)
             return

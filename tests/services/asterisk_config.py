@@ -141,7 +141,8 @@ def _line_values(line: Line) -> dict[str, str]:
         "NAT": "force_rport" if line.behind_nat else "no",
         "REWRITE": "yes" if line.behind_nat else "no",
         "QUALIFY_MS": str(line.qualify_ms),
-        "QUALIFY_S": str(line.qualify_ms / 1000),
+        "QUALIFY_TIMEOUT": str(line.qualify_ms / 1000),
+        "QUALIFY_S": str(line.qualify_s),
     }
 
 

@@ -19,6 +19,7 @@ class Line:
         dialplan_id: The line dials in context extensions-dialplanid-<dialplan_id>.
         behind_nat: Asterisk does not trust the address that the telephone gives.
         qualify_ms: How long Asterisk waits for its answer to OPTIONS.
+        qualify_s: How often it sends them.
     """
 
     username: str
@@ -28,6 +29,7 @@ class Line:
     account_code: str
     behind_nat: bool = False
     qualify_ms: int = 2000
+    qualify_s: int = 15
 
     @property
     def secret(self) -> str:
@@ -48,13 +50,13 @@ def _line(index: int) -> Line:
         name=_NAMES[index] if index < len(_NAMES) else f"Linka {number}",
         account_code=f"klient{index % 3 + 1}",
         behind_nat=number == BEHIND_NAT,
-        qualify_ms=IMPATIENT_MS if number == IMPATIENT else 2000,
+        qualify_ms=500 if number == IMPATIENT else 2000,
+        qualify_s=1 if number == IMPATIENT else 15,
     )
 
 
 #: The number of a line that Asterisk takes for unreachable soon, so that a test need not wait long.
 IMPATIENT: Final = "1019"
-IMPATIENT_MS: Final = 500
 #: The number of a line whose telephone is behind NAT.
 BEHIND_NAT: Final = "1018"
 

@@ -183,6 +183,7 @@ class Phones:
         ring_ms: int = 200,
         talk_ms: int = FOREVER_MS,
         refer_to: str = "1001",
+        user_agent: str = sip.USER_AGENT,
     ) -> Station:
         """A phone that is registered and reachable, and treats calls as `mode` says.
 
@@ -194,7 +195,7 @@ class Phones:
         address = (LOOPBACK, self._port(username))
         values = _behaviour(mode, ring_ms, talk_ms, refer_to)
         station = await self._answering(username, address, _FILES[mode], values)
-        await self.register(username)
+        await self.register(username, user_agent=user_agent)
         await self._reachable(username)
         return station
 

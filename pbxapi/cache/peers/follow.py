@@ -19,6 +19,7 @@ from pbxapi.ami.message import Message
 from pbxapi.ami.requests import UnsafeRequest
 from pbxapi.cache.followers import Asker
 from pbxapi.cache.peers.asking import ask_about, ask_registrations, list_all
+from pbxapi.cache.peers.chan_sip import CHUNK
 from pbxapi.cache.peers.peer import Key
 from pbxapi.cache.peers.questions import Questions
 from pbxapi.cache.peers.store import PeerStore
@@ -56,8 +57,10 @@ class PeerFollower:
     # -- called by the AMI manager
 
     def session_opened(self) -> None:
-        """A new session, perhaps of a new Asterisk: a list tells, and then every single peer."""
-        self._booted = False
+        """A new session, perhaps of a new Asterisk: a list tells, and then every single peer.
+
+        Its FullyBooted may have come before this: Asterisk sends it together with the login.
+        """
         self._sessions += 1
         self._store.sip.doubt_details()
         self._relisting.session_opened()
@@ -120,8 +123,10 @@ class PeerFollower:
             return False
         for key in self._store.replace(listed):
             self._questions.ask(key)
-        for key in self._store.undetailed():
+        for number, key in enumerate(self._store.undetailed(), start=1):
             self._questions.ask_later(key)
+            if number % CHUNK == 0:
+                await asyncio.sleep(0)
         took_s = time.monotonic() - started
         if not self.first_list.is_set():
             await self._questions.all_asked(FIRST_DETAILS_S)

@@ -92,6 +92,7 @@ class PjsipPicture:
         self.contacts: dict[str, dict[str, Registered]] = defaultdict(dict)
         self._configured: dict[str, tuple[str, ...]] = {}
         self.users: dict[str, tuple[str, ...]] = {}
+        self._with_configured: list[str] = []
         self._by_aor: dict[str, list[str]] = defaultdict(list)
 
     # -- a list, collected in a picture of its own
@@ -157,6 +158,7 @@ class PjsipPicture:
                 for uri in self._configured.get(aor, ()):
                     if uri not in listed:
                         listed[uri] = known.get(uri) or _unasked(uri)
+                        self._with_configured.append(name)
             self.peers[name] = self._peer(name, before.peers.get(name))
             if number % CHUNK == 0:
                 yield
@@ -222,11 +224,7 @@ class PjsipPicture:
 
     def undetailed(self) -> Iterable[str]:
         """Endpoints with configured contacts: no list tells how these answer."""
-        return [
-            name
-            for name, endpoint in self.endpoints.items()
-            if any(not c.has_via for aor in endpoint.aors for c in self.contacts[aor].values())
-        ]
+        return self._with_configured
 
     def _aors_of(self, name: str) -> tuple[str, ...]:
         endpoint = self.endpoints.get(name)

@@ -137,9 +137,7 @@ class PeersPbx:
             ],
             "PJSIPShowAors": self._aors,
             "PJSIPShowContacts": self._contacts,
-            "PJSIPShowRegistrationsOutbound": lambda: [
-                message("OutboundRegistrationDetail", **each) for each in self.registrations
-            ],
+            "PJSIPShowRegistrationsOutbound": self._registrations,
             "DeviceStateList": lambda: [
                 message("DeviceStateChange", Device=device, State=state)
                 for device, state in self.device_states.items()
@@ -166,6 +164,17 @@ class PeersPbx:
             message("ContactList", ObjectName=f"{name};@{number}", **each)
             for name, contacts in self.contacts.items()
             for number, each in enumerate(contacts)
+        ]
+
+    def _registrations(self) -> list[Message]:
+        """Each is followed by its credentials."""
+        return [
+            item
+            for each in self.registrations
+            for item in (
+                message("OutboundRegistrationDetail", **each),
+                message("AuthDetail", ObjectName=each["ObjectName"], Password="tajne"),
+            )
         ]
 
     def _uris(self, name: str) -> list[str]:

@@ -123,6 +123,13 @@ async def test_nothing_is_listed_before_asterisk_has_booted(pbx: PeersPbx) -> No
         await daemon.listed()
 
 
+async def test_fullybooted_may_come_before_the_session_is_told_of(pbx: PeersPbx) -> None:
+    async with following(pbx) as daemon:
+        daemon.follower.event(message("FullyBooted"))
+        daemon.follower.session_opened()
+        await daemon.listed()
+
+
 @pytest.mark.parametrize("drivers", [{"SIP"}, {"PJSIP"}, set[str]()])
 async def test_a_driver_that_is_not_there_has_no_peers(pbx: PeersPbx, drivers: set[str]) -> None:
     pbx.drivers = drivers
@@ -290,14 +297,19 @@ async def test_peers_of_other_drivers_and_of_no_name_are_nobody(pbx: PeersPbx) -
         await quiet(pbx)
 
 
-async def test_a_name_that_cannot_be_asked_for_harms_nobody(pbx: PeersPbx) -> None:
+@pytest.mark.parametrize("error", [PbxUnavailable("no answer"), PbxRefused("Permission denied")])
+async def test_a_peer_that_cannot_be_asked_about_stays_as_it_was(
+    pbx: PeersPbx, error: Exception
+) -> None:
     async with following(pbx) as daemon:
         daemon.boot()
         await daemon.listed()
-        pbx.refusals["SIPshowpeer"] = PbxUnavailable("no answer")
+        pbx.refusals["SIPshowpeer"] = error
         event = message("PeerStatus", ChannelType="SIP", Peer="SIP/100", PeerStatus="Lagged")
         daemon.follower.event(event)
         await eventually(lambda: pbx.asked["SIPshowpeer 100"] == 2, within_s=2, what="asked")
+        await quiet(pbx)
+        assert daemon.state("SIP", "100").useragent == "first"
         del pbx.refusals["SIPshowpeer"]
         daemon.follower.event(event)
         await eventually(lambda: pbx.asked["SIPshowpeer 100"] == 3, within_s=2, what="asked again")
@@ -317,6 +329,19 @@ async def test_registrations_are_listed_again_after_their_event(pbx: PeersPbx) -
         await quiet(pbx)
     assert pbx.asked["SIPshowregistry"] == 2
     assert pbx.asked["SIPpeers"] == 1
+
+
+async def test_registrations_of_pjsip_come_with_credentials_that_are_nobody_s_business(
+    pbx: PeersPbx,
+) -> None:
+    pbx.endpoints.append("upc")
+    pbx.registrations = [{"ObjectName": "r", "Endpoint": "upc", "Status": "Rejected"}]
+    pbx.device_states = {"Local/1000@x": "INUSE", "PJSIP/upc": "RINGING"}
+    async with following(pbx) as daemon:
+        daemon.boot()
+        await daemon.listed()
+        assert daemon.state("PJSIP", "upc").registry == "Rejected"
+        assert daemon.peers.device_state("PJSIP", "upc") is DeviceState.RINGING
 
 
 async def test_what_happens_while_a_list_is_under_way_is_not_undone(pbx: PeersPbx) -> None:
@@ -351,12 +376,17 @@ async def test_what_happens_while_a_list_is_under_way_is_not_undone(pbx: PeersPb
         )
 
 
-async def test_a_list_is_not_believed_whose_session_was_lost(pbx: PeersPbx) -> None:
+@pytest.mark.parametrize("error", [None, PbxUnavailable("the session is lost")])
+async def test_a_list_is_not_believed_whose_session_was_lost(
+    pbx: PeersPbx, error: Exception | None
+) -> None:
     async with following(pbx) as daemon:
         pbx.gate.clear()
         daemon.boot()
         await eventually(lambda: pbx.asked["SIPpeers"], within_s=2, what="a list under way")
         daemon.follower.session_lost(time.monotonic())
+        if error is not None:
+            pbx.refusals["DeviceStateList"] = error
         pbx.gate.set()
         await eventually(lambda: pbx.asked["DeviceStateList"], within_s=2, what="it went on")
         await quiet(pbx)
