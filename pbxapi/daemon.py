@@ -3,14 +3,18 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection
+from typing import NoReturn
 
 import structlog
 
 from pbxapi.access.credentials import Gatekeeper
-from pbxapi.actions.ports import Ports
+from pbxapi.actions.ports import CallCentre, Ports
+from pbxapi.agents.office import AgentOffice
+from pbxapi.agents.pauses import PauseFollower
+from pbxapi.agents.picture import QueuePicture
 from pbxapi.agi.cards import CallCards
 from pbxapi.agi.server import serving_agi
-from pbxapi.ami.manager import AmiManager
+from pbxapi.ami.manager import AmiManager, Listener
 from pbxapi.cache.channels.calls import Owner, OwnerOf
 from pbxapi.cache.channels.follow import ChannelFollower
 from pbxapi.cache.channels.store import ChannelStore
@@ -22,7 +26,8 @@ from pbxapi.cache.peers.view import PeerList
 from pbxapi.cache.queues.follow import QueueFollower
 from pbxapi.cache.queues.store import QueueStore
 from pbxapi.cache.queues.view import QueueBoard
-from pbxapi.config import Config
+from pbxapi.config import Ami, Config
+from pbxapi.directory.agents import Agents
 from pbxapi.directory.devices import DeviceIndex
 from pbxapi.directory.lines import Lines
 from pbxapi.directory.pool import Directory
@@ -46,6 +51,64 @@ def _owner_in(devices: DeviceIndex) -> OwnerOf:
     return owner_of
 
 
+class _Pictures:
+    """What the PBX looks like, and who keeps it so.
+
+    Args:
+        asterisk_time: Seconds since the epoch by the clock of Asterisk's host.
+    """
+
+    def __init__(self, asterisk_time: Callable[[], float]) -> None:
+        self.channels = ChannelStore()
+        queue_store = QueueStore()
+        self.queues = QueueBoard(queue_store)
+        self.peers = PeerStore()
+        self._channel_follower = ChannelFollower(self.channels)
+        self._queue_follower = QueueFollower(queue_store, asterisk_time)
+        self._peer_follower = PeerFollower(self.peers)
+        self.queues_listed_anew = self._queue_follower.listed_anew
+        self.pauses = PauseFollower()
+        self.listener = Followers(
+            self._channel_follower, self._queue_follower, self._peer_follower, self.pauses
+        )
+
+    def follow(self, group: asyncio.TaskGroup, manager: AmiManager) -> list[asyncio.Task[NoReturn]]:
+        """Keep them in step with Asterisk."""
+        return [
+            group.create_task(self._channel_follower.run(manager), name="channels"),
+            group.create_task(self._queue_follower.run(manager), name="queues"),
+            group.create_task(self._peer_follower.run(manager), name="peers"),
+        ]
+
+
+def _make_manager(ami: Ami, listener: Listener) -> AmiManager:
+    return AmiManager(
+        host=ami.host,
+        port=ami.port,
+        username=ami.username,
+        secret=ami.secret,
+        listener=listener,
+    )
+
+
+def _open_office(
+    config: Config,
+    directory: Directory,
+    gatekeeper: Gatekeeper,
+    manager: AmiManager,
+    pictures: _Pictures,
+) -> AgentOffice:
+    return AgentOffice(
+        Agents(directory),
+        manager,
+        QueuePicture(pictures.queues),
+        pictures.queues_listed_anew,
+        gatekeeper.passwords,
+        max_failures=config.security.max_failures,
+        lockout_s=config.security.lockout_seconds,
+    )
+
+
 async def run(
     config: Config, stop: asyncio.Event, on_listening: Callable[[str], None] = lambda _url: None
 ) -> None:
@@ -54,23 +117,12 @@ async def run(
     Raises:
         UsageError: the configuration asks for something that cannot be had here.
     """
-    store = ChannelStore()
-    follower = ChannelFollower(store)
-    queue_store = QueueStore()
 
     def asterisk_time() -> float:
         return manager.asterisk_time()
 
-    queue_follower = QueueFollower(queue_store, asterisk_time)
-    peers = PeerStore()
-    peer_follower = PeerFollower(peers)
-    manager = AmiManager(
-        host=config.ami.host,
-        port=config.ami.port,
-        username=config.ami.username,
-        secret=config.ami.secret,
-        listener=Followers(follower, queue_follower, peer_follower),
-    )
+    pictures = _Pictures(asterisk_time)
+    manager = _make_manager(config.ami, pictures.listener)
     cards = CallCards(time.monotonic)
 
     def in_call(call_ids: Collection[str]) -> bool:
@@ -81,20 +133,21 @@ async def run(
         Gatekeeper(directory) as gatekeeper,
         RecordMoves(directory, config.records.roots, in_call) as recordings,
         serving_agi(cards, config.fastagi.listen) as agi_address,
+        _open_office(config, directory, gatekeeper, manager, pictures) as office,
     ):
         devices = DeviceIndex(directory)
-        calls = CallList(store, _owner_in(devices))
-        queues = QueueBoard(queue_store)
+        calls = CallList(pictures.channels, _owner_in(devices))
         ports = Ports(
             pbx=manager,
             lines=Lines(directory),
             legs=lambda: calls.legs(time.monotonic()),
             is_live=lambda name: calls.is_live(name, time.monotonic()),
-            queue=lambda name: queues.queue(name, time.monotonic()),
+            queue=lambda name: pictures.queues.queue(name, time.monotonic()),
             states_of=lambda technology, name: calls.states_of(technology, name, time.monotonic()),
-            peers=PeerList(peers),
+            peers=PeerList(pictures.peers),
             devices=devices,
             cards=cards,
+            call_centre=CallCentre(office.pins, office.desk, config.agents.status_mode),
             agi_address=agi_address,
             record_roots=config.records.roots,
             recordings=recordings,
@@ -104,10 +157,9 @@ async def run(
         async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(manager.run(), name="ami"),
-                group.create_task(follower.run(manager), name="channels"),
-                group.create_task(queue_follower.run(manager), name="queues"),
-                group.create_task(peer_follower.run(manager), name="peers"),
+                *pictures.follow(group, manager),
                 group.create_task(devices.follow(), name="devices"),
+                group.create_task(office.run(pictures.pauses), name="agents"),
                 group.create_task(recordings.run(), name="recordings"),
             ]
             async with serving(make_app(api, config.http.path), config.http.listen) as url:

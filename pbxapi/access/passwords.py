@@ -38,10 +38,12 @@ class PasswordChecker:
     """Compares passwords with hashes in threads.
 
     Args:
-        sharing: Whose threads to use; without it there are new ones. The places are its own.
+        sharing: Whose threads and decoy to use; without it there are new ones. The places are its
+            own.
 
     Attributes:
         threads: Where it is done.
+        decoy: What the secrets of unknown names are compared with.
     """
 
     def __init__(self, *, sharing: "PasswordChecker | None" = None) -> None:
@@ -49,7 +51,9 @@ class PasswordChecker:
         self.threads: ThreadPoolExecutor = _make_threads() if sharing is None else sharing.threads
         self._checks: dict[bytes, asyncio.Task[bool]] = {}
         self._names: Counter[str] = Counter()
-        self._decoy = hash_password(secrets.token_urlsafe())
+        self.decoy: str = (
+            hash_password(secrets.token_urlsafe()) if sharing is None else sharing.decoy
+        )
 
     async def is_right(
         self, key: bytes, username: str, password: str, password_hash: str | None
@@ -86,7 +90,7 @@ class PasswordChecker:
     async def _check(
         self, key: bytes, username: str, password: str, password_hash: str | None
     ) -> bool:
-        against = self._decoy if password_hash is None else password_hash
+        against = self.decoy if password_hash is None else password_hash
         loop = asyncio.get_running_loop()
         try:
             right = await loop.run_in_executor(self.threads, _verify, against, password)

@@ -1,6 +1,11 @@
 """The operations of the API, one module each; they know neither HTTP nor SQL."""
 
 from pbxapi.actions import (
+    agentadd,
+    agentlogin,
+    agentlogout,
+    agentpause,
+    agentstatus,
     dial,
     hangupcall,
     listcalls,
@@ -17,6 +22,11 @@ __all__ = [
     "Action",
     "Parameters",
     "Result",
+    "agentadd",
+    "agentlogin",
+    "agentlogout",
+    "agentpause",
+    "agentstatus",
     "dial",
     "hangupcall",
     "listcalls",

@@ -6,7 +6,7 @@ Handlers are given these and nothing else, so a test can run one with a few line
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from pbxapi.ami.message import Message
 from pbxapi.ami.requests import Request
@@ -15,6 +15,7 @@ from pbxapi.cache.device_state import DeviceState
 from pbxapi.cache.peers.peer import Key, Peer, Technology
 from pbxapi.cache.peers.view import PeerState
 from pbxapi.cache.queues.queue import Queue
+from pbxapi.directory.agent import Agent, Queue as QueueRow
 from pbxapi.directory.devices import Device
 from pbxapi.directory.lines import Line, Outroute
 from pbxapi.recordings.journal import CallRecord
@@ -86,6 +87,50 @@ class Devices(Protocol):
         """Accounts of lines and trunks, each by id; raises DatabaseUnavailable."""
 
 
+class Pins(Protocol):
+    """Tells who an agent is."""
+
+    async def authenticate(self, number: str, pin: str, address: str, /) -> Agent:
+        """The agent; raises WrongPin, Fault 903 or DatabaseUnavailable."""
+
+
+class Desk(Protocol):
+    """Changes what agents are; all raise DatabaseUnavailable, PbxUnavailable and PbxRefused."""
+
+    async def queue_by_name(self, name: str, /) -> QueueRow | None:
+        """A queue of the directory."""
+
+    async def log_in(self, agent_id: int, line: Line, /) -> None:
+        """Log in from a line, by its first account."""
+
+    async def log_out(self, agent_id: int, /) -> None:
+        """Log out of all queues."""
+
+    async def set_paused(self, agent_id: int, paused: bool, /) -> None:
+        """Pause or go on in all queues."""
+
+    async def assign(self, agent_id: int, queue: QueueRow, penalty: int | None, /) -> None:
+        """Serve a queue."""
+
+    async def unassign(self, agent_id: int, queue: QueueRow, /) -> None:
+        """Do not serve a queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallCentre:
+    """What the actions of agents use.
+
+    Attributes:
+        pins: Tells who an agent is.
+        desk: Changes what agents are.
+        status_mode: How `agentstatus` tells of a line that is not free, `[agents] status_mode`.
+    """
+
+    pins: Pins
+    desk: Desk
+    status_mode: Literal["reason", "errno"]
+
+
 class Recordings(Protocol):
     """Finds and moves recordings; both raise DatabaseUnavailable."""
 
@@ -122,6 +167,7 @@ class Ports:
         cards: Where custom CDR fields wait for FastAGI.
         agi_address: "host:port" of our FastAGI, as Asterisk reaches it.
         record_roots: The folders that recordings never leave.
+        call_centre: The agents.
         recordings: The recordings in them.
         ring_timeout_s: How long a telephone rings where a request does not say.
         client: Who asks; the same ports are given to each request with its own.
@@ -136,6 +182,7 @@ class Ports:
     peers: Peers
     devices: Devices
     cards: Cards
+    call_centre: CallCentre
     agi_address: str
     record_roots: Sequence[PurePath]
     recordings: Recordings

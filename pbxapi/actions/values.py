@@ -16,6 +16,8 @@ MAX_CHARACTERS: Final = 255
 MAX_NUMBER_CHARACTERS: Final = 40
 #: Nobody lets a telephone ring for longer, and Asterisk multiplies by 1,000 in an int.
 MAX_RING_S: Final = 3600
+#: What Asterisk and PostgreSQL keep such a number in.
+MAX_WHOLE_NUMBER: Final = 2**31 - 1
 
 _NUMBER: Final = re.compile(r"\+?[0-9*#]+")
 #: What people write between the digits (RFC 3966, visual separators, and blanks): CRMs hand over
@@ -59,5 +61,19 @@ def ring_seconds(params: Mapping[str, str], name: str, default: int) -> int:
     if value is None:
         return default
     if not (value.isascii() and value.isdigit() and 1 <= int(value) <= MAX_RING_S):
+        raise Fault(902, name=name)
+    return int(value)
+
+
+def whole_number(params: Mapping[str, str], name: str) -> int | None:
+    """A whole number from 0 to `MAX_WHOLE_NUMBER`; None where the request has none.
+
+    Raises:
+        Fault: 902 for anything else.
+    """
+    value = params.get(name)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and int(value) <= MAX_WHOLE_NUMBER):
         raise Fault(902, name=name)
     return int(value)

@@ -18,6 +18,9 @@ from pbxapi.errors import PbxRefused, PbxUnavailable
 SEEN_WITHIN_S: Final = 1.0
 _LOOK_AGAIN_S: Final = 0.01
 
+#: Refusals of an Asterisk that is not up yet, or not any more: app_queue is loaded late in a boot.
+_NOT_NOW: Final = ("Invalid/unknown command", "Asterisk is shutting down")
+
 _log = structlog.get_logger()
 
 
@@ -72,6 +75,8 @@ class Asking:
         try:
             await self._pbx.request(change.request)
         except PbxRefused as refusal:
+            if str(refusal).startswith(_NOT_NOW):
+                raise PbxUnavailable(str(refusal)) from refusal
             if not change.is_needless(str(refusal)) or self._is_taken(change, str(refusal)):
                 raise
             return False

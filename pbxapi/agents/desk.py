@@ -7,7 +7,7 @@ listens there makes Asterisk agree with the directory again.
 A request is carried out to its end though its client has gone: aiohttp does not cancel handlers.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -15,10 +15,11 @@ from typing import Protocol
 import structlog
 
 from pbxapi.agents.asking import Asking, Pbx
-from pbxapi.agents.difference import Change, difference
-from pbxapi.agents.membership import Picture, Place, as_place, is_ours, key, places
+from pbxapi.agents.difference import Change, difference, insist
+from pbxapi.agents.membership import Picture, Place, as_place, is_ours, places
 from pbxapi.agents.pins import WrongPin
 from pbxapi.agents.turns import Turns
+from pbxapi.cache.queues.queue import key_of
 from pbxapi.directory.agent import Agent, Assignment, Login, Queue
 from pbxapi.directory.lines import Line
 from pbxapi.errors import DatabaseUnavailable, PbxRefused, PbxUnavailable
@@ -171,23 +172,27 @@ class AgentDesk:
 
     # -- called by the keeper
 
-    async def settle(self, agent_id: int, attempted: Sequence[Change] = ()) -> list[PbxRefused]:
-        """Make Asterisk agree with the directory about one agent; returns what it refused.
+    async def settle(
+        self, agent_ids: frozenset[int], attempted: Sequence[Change] = ()
+    ) -> list[PbxRefused]:
+        """Make Asterisk agree with the directory about some agents; returns what it refused.
 
         Args:
-            agent_id: Who.
+            agent_ids: Who.
             attempted: What may be so or not: asked for again in the sense of the directory.
         """
         refusals = []
-        async with self._turns.of({agent_id}):
-            for agent in await self._agents.by_ids({agent_id}):
-                wanted = tuple(places(agent))
-                changes = difference(wanted, self._picture.members(), {agent.name})
-                for change in (*changes, *_insist(attempted, wanted, changes)):
-                    try:
-                        await self._asking.ask(change)
-                    except PbxRefused as refusal:
-                        refusals.append(refusal)
+        async with self._turns.of(agent_ids):
+            agents = await self._agents.by_ids(agent_ids)
+            names = {agent.name for agent in agents}
+            wanted = [place for agent in agents for place in places(agent)]
+            changes = difference(wanted, self._picture.members(), names)
+            doubtful = [change for change in attempted if not self._is_taken(change.place, names)]
+            for change in (*changes, *insist(doubtful, wanted, changes)):
+                try:
+                    await self._asking.ask(change)
+                except PbxRefused as refusal:
+                    refusals.append(refusal)
         return refusals
 
     async def follow_pause(self, name: str) -> None:
@@ -212,13 +217,18 @@ class AgentDesk:
             if member.name == agent.name and is_ours(member)
         ]
 
+    def _is_taken(self, place: Place, names: Collection[str]) -> bool:
+        """Whether somebody else has come there."""
+        there = self._picture.member(place.queue, place.interface)
+        return there is not None and there.name not in names
+
     def _difference_in(
         self, queue: Queue, agent: Agent, wanted: Iterable[Place]
     ) -> tuple[Change, ...]:
         if agent.login is None:
             return ()
-        name = queue.name.lower()
-        there = [member for member in self._picture.members() if member.queue.lower() == name]
+        name = key_of(queue.name)
+        there = [member for member in self._picture.members() if key_of(member.queue) == name]
         return difference(wanted, there, {agent.name})
 
     async def _carry_out(
@@ -246,28 +256,3 @@ class AgentDesk:
             raise
         finally:
             self._listener.changed([agent.number for agent in agents])
-
-
-def _insist(
-    attempted: Iterable[Change], wanted: Iterable[Place], known: Iterable[Change]
-) -> list[Change]:
-    """Requests for what the picture cannot show yet.
-
-    Asterisk answers in the order in which it was asked: what is asked for now has the last word
-    over a request that it has not answered yet.
-    """
-    by_key = {key(place): place for place in wanted}
-    certain = {key(change.place) for change in known}
-    changes = []
-    for change in attempted:
-        if key(change.place) in certain:
-            continue
-        place = by_key.get(key(change.place))
-        if place is None:
-            changes.append(Change(change.place, None))
-        elif change.before is None or change.after is None:
-            changes.append(Change(None, place))
-        else:
-            changes.append(Change(replace(place, paused=not place.paused), place))
-            changes.append(Change(replace(place, penalty=place.penalty + 1), place))
-    return changes

@@ -9,6 +9,7 @@ from typing import Final, cast
 
 from pbxapi.agents.membership import Key, Place, QueueMember, as_place, is_ours, key
 from pbxapi.ami.requests import Request
+from pbxapi.cache.queues.queue import key_of
 
 #: Answers that mean that it is already as it ought to be (app_queue.c, manager_*(), 16 to 22).
 ALREADY_THERE: Final = "Unable to add interface: Already there"
@@ -109,7 +110,7 @@ def difference(
 
 
 def _is_the_same(place: Place, member: QueueMember) -> bool:
-    same_device = place.state_interface.lower() == member.state_interface.lower()
+    same_device = key_of(place.state_interface) == key_of(member.state_interface)
     return place.name == member.name and same_device
 
 
@@ -125,3 +126,42 @@ def _adjustments(now: Place, wanted: Place) -> Iterator[Change]:
 
 def _flag(value: bool) -> str:
     return "true" if value else "false"
+
+
+def insist(
+    doubtful: Iterable[Change], wanted: Iterable[Place], certain: Iterable[Change]
+) -> list[Change]:
+    """Requests for what the picture cannot show yet: changes that may have been made or not.
+
+    Asterisk answers in the order in which it was asked: what is asked for now has the last word
+    over a request that it has not answered yet.
+
+    Args:
+        doubtful: Changes that were asked for.
+        wanted: Where agents ought to be.
+        certain: What is asked for anyway.
+    """
+    ought = {key(place): place for place in wanted}
+    done = {key(change.place) for change in certain}
+    by_key: dict[Key, list[Change]] = {}
+    for change in doubtful:
+        by_key.setdefault(key(change.place), []).append(change)
+    return [
+        each
+        for place, changes in by_key.items()
+        if place not in done
+        for each in _insist_on(ought.get(place), changes)
+    ]
+
+
+def _insist_on(wanted: Place | None, doubtful: list[Change]) -> Iterator[Change]:
+    """Requests after which a place is as it is wanted, whichever of the changes were made."""
+    if wanted is None:
+        yield Change(doubtful[0].place, None)
+    elif any(change.before is None or change.after is None for change in doubtful):
+        if any(change.place.name != wanted.name for change in doubtful):
+            yield Change(wanted, None)
+        yield Change(None, wanted)
+    else:
+        yield Change(replace(wanted, penalty=wanted.penalty + 1), wanted)
+        yield Change(replace(wanted, paused=not wanted.paused), wanted)

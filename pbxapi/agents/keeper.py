@@ -9,7 +9,7 @@ is not fought over.
 import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
-from typing import Final, NoReturn, Protocol
+from typing import Final, NamedTuple, NoReturn, Protocol
 
 import structlog
 
@@ -23,10 +23,17 @@ WORKERS: Final = 4
 #: What failed is tried again after this, or sooner when there is a new session.
 RETRY_S: Final = 2.0
 
-#: By agent, what may be so or not.
-Doubts = dict[int, tuple[Change, ...]]
+#: More doubts than these are too many to be worked off one by one: everything is compared.
+MAX_DOUBTS: Final = 1000
 
 _log = structlog.get_logger()
+
+
+class Doubt(NamedTuple):
+    """Agents about whom Asterisk may not agree, and what of theirs may be so or not."""
+
+    agent_ids: frozenset[int]
+    attempted: tuple[Change, ...] = ()
 
 
 class Directory(Protocol):
@@ -37,9 +44,11 @@ class Directory(Protocol):
 
 
 class Settler(Protocol):
-    """Who makes one agent agree."""
+    """Who makes some agents agree."""
 
-    async def settle(self, agent_id: int, attempted: Sequence[Change], /) -> list[PbxRefused]:
+    async def settle(
+        self, agent_ids: frozenset[int], attempted: Sequence[Change], /
+    ) -> list[PbxRefused]:
         """Make Asterisk agree with the directory; returns what it refused.
 
         Raises:
@@ -66,14 +75,16 @@ class AgentKeeper:
         self._listed_anew = listed_anew
         self._wake = asyncio.Event()
         self._all_due = False
-        self._doubts: Doubts = {}
-        self._told: set[tuple[int, str]] = set()
+        self._doubts: list[Doubt] = []
+        self._told: set[tuple[frozenset[int], str]] = set()
         self._failing = False
 
     def doubtful(self, agent_ids: Iterable[int], attempted: Sequence[Change], /) -> None:
         """Asterisk may not agree with the directory about these agents."""
-        for agent_id in agent_ids:
-            self._doubts[agent_id] = (*self._doubts.get(agent_id, ()), *attempted)
+        self._doubts.append(Doubt(frozenset(agent_ids), tuple(attempted)))
+        if len(self._doubts) > MAX_DOUBTS:
+            self._doubts.clear()
+            self._all_due = True
         self._wake.set()
 
     async def run(self) -> NoReturn:
@@ -88,6 +99,7 @@ class AgentKeeper:
             await self._listed_anew.wait()
             self._listed_anew.clear()
             self._told.clear()
+            self._doubts.clear()  # the picture is newer, and all of it is compared
             self._all_due = True
             self._wake.set()
 
@@ -123,23 +135,22 @@ class AgentKeeper:
             ids = {agent.name: agent.id for agent in everyone}
             wanted = [place for agent in everyone for place in places(agent)]
             changes = difference(wanted, self._picture.members(), ids.keys())
-            apart: Doubts = dict.fromkeys((ids[each.place.name] for each in changes), ())
-            await self._settle(apart)
+            apart = dict.fromkeys(ids[each.place.name] for each in changes)
+            await self._settle([Doubt(frozenset({agent_id})) for agent_id in apart])
         except (PbxUnavailable, DatabaseUnavailable):
             self._all_due = True
             raise
         _log.info("agents.agree", agents=len(everyone), were_apart=len(apart))
 
     async def _settle_doubts(self) -> None:
-        doubts, self._doubts = self._doubts, {}
+        doubts, self._doubts = self._doubts, []
         try:
             await self._settle(doubts)
         except (PbxUnavailable, DatabaseUnavailable):
-            for agent_id, attempted in doubts.items():
-                self._doubts[agent_id] = (*attempted, *self._doubts.get(agent_id, ()))
+            self._doubts = [*doubts, *self._doubts]
             raise
 
-    async def _settle(self, doubts: Doubts) -> None:
+    async def _settle(self, doubts: Iterable[Doubt]) -> None:
         """Settle these agents, a few at a time, until one cannot be.
 
         Raises:
@@ -147,24 +158,23 @@ class AgentKeeper:
         """
         refused = await self._settle_once(doubts)
         # One may have had the place of another, and have left it since.
-        refused = await self._settle_once(dict.fromkeys(refused, ()))
-        for agent_id, refusals in refused.items():
-            self._tell(agent_id, refusals)
+        for doubt, refusals in (await self._settle_once(refused)).items():
+            self._tell(doubt, refusals)
 
-    async def _settle_once(self, doubts: Doubts) -> dict[int, list[PbxRefused]]:
-        rest = iter(doubts.items())
+    async def _settle_once(self, doubts: Iterable[Doubt]) -> dict[Doubt, list[PbxRefused]]:
+        rest = iter(doubts)
         failures: list[PbxUnavailable | DatabaseUnavailable] = []
-        refused: dict[int, list[PbxRefused]] = {}
+        refused: dict[Doubt, list[PbxRefused]] = {}
 
         async def work() -> None:
-            for agent_id, attempted in rest:
+            for doubt in rest:
                 try:
-                    refusals = await self._desk.settle(agent_id, attempted)
+                    refusals = await self._desk.settle(doubt.agent_ids, doubt.attempted)
                 except (PbxUnavailable, DatabaseUnavailable) as error:
                     failures.append(error)
-                    return
-                if refusals:
-                    refused[agent_id] = refusals
+                else:
+                    if refusals:
+                        refused[doubt] = refusals
                 if failures:
                     return
 
@@ -175,9 +185,10 @@ class AgentKeeper:
             raise failures[0]
         return refused
 
-    def _tell(self, agent_id: int, refusals: Iterable[PbxRefused]) -> None:
+    def _tell(self, doubt: Doubt, refusals: Iterable[PbxRefused]) -> None:
         """Log what cannot be, once a session."""
         for refusal in refusals:
-            if (agent_id, str(refusal)) not in self._told:
-                self._told.add((agent_id, str(refusal)))
-                _log.warning("agents.member_refused", agent_id=agent_id, error=str(refusal))
+            if (doubt.agent_ids, str(refusal)) not in self._told:
+                self._told.add((doubt.agent_ids, str(refusal)))
+                ids = sorted(doubt.agent_ids)
+                _log.warning("agents.member_refused", agent_ids=ids, error=str(refusal))

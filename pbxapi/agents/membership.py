@@ -1,7 +1,7 @@
 """An agent as a member of Asterisk's queues: what he ought to be, and what of theirs is his.
 
 Names of queues and interfaces are the same to Asterisk in upper and lower case (app_queue.c,
-get_queue_name hash and member_cmp_fn(), 16 to 22), so they are compared so here.
+queue_cmp_cb() and member_cmp_fn(), 16 to 22), so they are compared so here.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from pbxapi.cache.queues.queue import key_of
 from pbxapi.directory.agent import Agent
 
 #: The form of our members' interfaces; whatever looks otherwise is somebody else's.
@@ -75,7 +76,7 @@ class Place:
 
 def key(member: QueueMember) -> Key:
     """What Asterisk knows a member by: an interface is in a queue once."""
-    return (member.queue.lower(), member.interface.lower())
+    return (key_of(member.queue), key_of(member.interface))
 
 
 def interface(internal_num: str, dialplan_id: int) -> str:

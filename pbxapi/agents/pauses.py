@@ -32,8 +32,7 @@ class PauseFollower:
 
     wanted = frozenset({"QueueMemberPause"})
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self) -> None:
         self._names: set[str] = set()
         self._wake = asyncio.Event()
 
@@ -50,21 +49,21 @@ class PauseFollower:
         self._names.add(message.get("MemberName"))
         self._wake.set()
 
-    async def run(self) -> NoReturn:
+    async def run(self, desk: Desk) -> NoReturn:
         """Follow, until cancelled."""
         while True:
             await self._wake.wait()
             await asyncio.sleep(SETTLE_S)
             self._wake.clear()
-            if not await self._follow():
+            if not await self._follow(desk):
                 await asyncio.sleep(RETRY_S)
                 self._wake.set()
 
-    async def _follow(self) -> bool:
+    async def _follow(self, desk: Desk) -> bool:
         while self._names:
             name = self._names.pop()
             try:
-                await self._desk.follow_pause(name)
+                await desk.follow_pause(name)
             except (PbxUnavailable, DatabaseUnavailable) as error:
                 self._names.add(name)
                 _log.warning("agents.pause_not_followed", error=str(error))

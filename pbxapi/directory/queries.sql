@@ -185,8 +185,10 @@ DELETE FROM pbxapi.agent_logins WHERE agent_id = $1::bigint;
 UPDATE pbxapi.agent_logins SET paused = $2::boolean WHERE agent_id = $1::bigint;
 
 -- name: queue_by_name
--- $1 name of a queue.
-SELECT q.id::bigint, q.name::text FROM pbxapi.queues q WHERE q.name = $1::text ORDER BY q.id;
+-- $1 name of a queue, in letters of either case, as Asterisk finds its queues.
+SELECT q.id::bigint, q.name::text FROM pbxapi.queues q
+WHERE lower(q.name) = lower($1::text)
+ORDER BY q.name <> $1::text, q.id;
 
 -- name: agent_assign
 -- $1 id of an agent, $2 id of a queue, $3 penalty.

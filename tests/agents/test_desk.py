@@ -263,6 +263,7 @@ OPERATIONS: dict[str, Operation] = {
     "penalty": (agent(1, ALL, login(100)), lambda desk: desk.assign(1, QUEUES["it"], 9)),
     "unassign": (agent(1, ALL, login(100)), lambda desk: desk.unassign(1, QUEUES["it"])),
     "take over": (agent(2, ALL, login(101)), lambda desk: desk.log_in(1, line(101))),
+    "be taken over": (agent(1, ALL, login(100)), lambda desk: desk.log_in(2, line(100))),
 }
 
 
@@ -278,7 +279,7 @@ async def test_asterisk_lost_at_any_request_leaves_nothing_half_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     who, operation = OPERATIONS[name]
-    world = World(who, *([agent(1, ALL)] if who.id == 2 else []))
+    world = World(who, agent(3 - who.id, ALL))
     before = dict(world.directory.agents)
     world.asterisk.lost_at, world.asterisk.carried_out = lost_at, carried_out
     seen = list(world.asterisk.members())
@@ -301,7 +302,7 @@ async def test_a_directory_that_cannot_be_written_leaves_nothing_half_done(
     name: str, committed: bool
 ) -> None:
     who, operation = OPERATIONS[name]
-    world = World(who, *([agent(1, ALL)] if who.id == 2 else []))
+    world = World(who, agent(3 - who.id, ALL))
     before = world.asterisk.rows()
     world.directory.writes_down, world.directory.committed = True, committed
     with pytest.raises(DatabaseUnavailable):
@@ -331,6 +332,20 @@ async def test_asterisk_and_the_directory_lost_one_after_the_other() -> None:
 
     await world.settle()
     assert world.asterisk.rows() == set()
+
+
+async def test_who_has_come_to_a_doubtful_place_since_stays_there() -> None:
+    world = World(agent(1, ALL), agent(2, ALL))
+    world.asterisk.lost_at = 1
+    with pytest.raises(PbxUnavailable):
+        await world.desk.log_in(1, line(100))
+    world.asterisk.lost_at, world.asterisk.down = None, False
+    world.asterisk.by_key.clear()  # it has restarted
+    await world.desk.log_in(2, line(100))
+    await world.settle()
+
+    assert world.agrees()
+    assert {row[1] for row in world.asterisk.rows()} == {"Agent_2"}
 
 
 async def test_a_picture_that_is_too_old_is_no_picture() -> None:

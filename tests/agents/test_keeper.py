@@ -37,7 +37,7 @@ class World:
         self.desk = AgentDesk(self.directory, self.asterisk, self.asterisk, Listener())
         self.listed_anew = asyncio.Event()
         self.keeper = AgentKeeper(self.directory, self.asterisk, self.desk, self.listed_anew)
-        self.pauses = PauseFollower(self.desk)
+        self.pauses = PauseFollower()
 
     def wanted(self) -> Iterator[Place]:
         for each in self.directory.agents.values():
@@ -51,7 +51,10 @@ class World:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self.keeper.run()), asyncio.create_task(self.pauses.run())]
+        tasks = [
+            asyncio.create_task(self.keeper.run()),
+            asyncio.create_task(self.pauses.run(self.desk)),
+        ]
         try:
             yield
         finally:

@@ -52,7 +52,7 @@ async def test_answer_is_exactly_this(case: dict[str, Any]) -> None:
         await runner.cleanup()
     if "sent" in case:
         sent = [[request.action, [list(h) for h in request.headers]] for request in pbx.sent]
-        assert json.loads(json.dumps(sent).replace(call_id or "@", "@call@")) == case["sent"]
+        assert json.loads(json.dumps(sent).replace(call_id or "@call@", "@call@")) == case["sent"]
     for name, value in case.get("variables", {}).items():
         assert pbx.variables[name] == value
     for name in case.get("absent", ()):

@@ -16,7 +16,7 @@ from pbxapi.cache.channels.store import ChannelStore
 from pbxapi.cache.channels.view import CallList
 from pbxapi.cache.instant import Instant
 from pbxapi.cache.peers.pjsip import PjsipPicture
-from pbxapi.cache.peers.store import PeerStore
+from pbxapi.cache.peers.store import Listed, PeerStore
 from pbxapi.cache.peers.view import PeerList
 from pbxapi.cache.queues.store import QueueStore
 from pbxapi.cache.queues.view import QueueBoard
@@ -27,6 +27,8 @@ from pbxapi.errors import DatabaseUnavailable, PbxRefused, PbxUnavailable
 from pbxapi.faults import Fault
 from pbxapi.recordings.journal import CallRecord
 from pbxapi.recordings.plan import Plan
+from tests.agents.asterisk import Asterisk
+from tests.contract.call_centre import Agents, make_call_centre, make_members
 
 NOW = 1_000_000.0
 CONTEXTS = {"pospojeni", "nevyzvednuto"}
@@ -132,7 +134,8 @@ class FakeCards:
 class FakePbx:
     """Takes requests down as Asterisk would read them."""
 
-    def __init__(self, *, down: bool = False, refuses: str = "") -> None:
+    def __init__(self, queues: Asterisk, *, down: bool = False, refuses: str = "") -> None:
+        self._queues = queues
         self._down = down
         self._refuses = refuses
         self.sent: list[Request] = []
@@ -149,6 +152,8 @@ class FakePbx:
         self.sent.append(request)
         if self._refuses:
             raise PbxRefused(self._refuses)
+        if request.action.startswith("Queue"):
+            return await self._queues.request(request)
         return Message(b"Response: Success")
 
     def asterisk_time(self) -> float:
@@ -252,19 +257,8 @@ def list_endpoint(picture: PjsipPicture, name: str, endpoint: Mapping[str, Any])
         picture.take_contact({"ObjectName": f"{name};@{number}", **fields})
 
 
-def make_peers(case: Mapping[str, Any]) -> PeerList:
-    """The picture of peers of a case, told as Asterisk tells it.
-
-    `sip` is a table of peers: headers of PeerEntry, and under `details` those of SIPshowpeer; none
-    where nobody has asked yet. `registry`: items of SIPshowregistry. `pjsip`: endpoints, each with
-    its items of PJSIPShowContacts and the AOR's QualifyFrequency. `registrations`: items of
-    PJSIPShowRegistrationsOutbound.
-    """
-    store = PeerStore()
-    pbx = case.get("pbx", {})
-    if pbx.get("never"):
-        return PeerList(store)
-    listed = store.begin_list()
+def list_peers(listed: Listed, case: Mapping[str, Any]) -> None:
+    """What the lists of a case say."""
     for name, fields in case.get("sip", {}).items():
         listed.sip.take_peer({"ObjectName": name, **fields})
     for fields in case.get("registry", ()):
@@ -273,6 +267,22 @@ def make_peers(case: Mapping[str, Any]) -> PeerList:
         list_endpoint(listed.pjsip, name, endpoint)
     for fields in case.get("registrations", ()):
         listed.pjsip.take_registration(fields)
+
+
+def make_peers(case: Mapping[str, Any]) -> PeerList:
+    """The picture of peers of a case, told as Asterisk tells it.
+
+    `sip` is a table of peers: headers of PeerEntry, and under `details` those of SIPshowpeer; none
+    where nobody has asked yet. `registry`: items of SIPshowregistry. `pjsip`: endpoints, each with
+    its items of PJSIPShowContacts and the AOR's QualifyFrequency. `registrations`: items of
+    PJSIPShowRegistrationsOutbound. `device_states`: what events have told, by device.
+    """
+    store = PeerStore()
+    pbx = case.get("pbx", {})
+    if pbx.get("never"):
+        return PeerList(store)
+    listed = store.begin_list()
+    list_peers(listed, case)
     for _ in store.prepare(listed):
         pass
     store.replace(listed)
@@ -280,6 +290,8 @@ def make_peers(case: Mapping[str, Any]) -> PeerList:
         if "details" in fields:
             where = {"Address-IP": fields["IPaddress"], "Address-Port": fields["IPport"]}
             store.sip.take_details(name, where | {"Status": fields["Status"]} | fields["details"])
+    for device, state in case.get("device_states", {}).items():
+        store.device_state_change({"Device": device, "State": state})
     store.freshness.listed()
     if "lost_for_s" in pbx:
         store.session_lost(time.monotonic() - pbx["lost_for_s"])
@@ -289,7 +301,9 @@ def make_peers(case: Mapping[str, Any]) -> PeerList:
 def make_ports(case: Mapping[str, Any]) -> tuple[Ports, FakePbx]:
     """Ports in the state of a case."""
     pbx_state = case.get("pbx", {})
-    pbx = FakePbx(down=pbx_state.get("down", False), refuses=pbx_state.get("refuses", ""))
+    agents = Agents(LINES, case)
+    members = make_members(agents, case)
+    pbx = FakePbx(members, down=pbx_state.get("down", False), refuses=pbx_state.get("refuses", ""))
     owners = {name: Owner(*owner) for name, owner in case.get("owners", {}).items()}
     calls = CallList(make_store(case), owners.get)
     queues = QueueBoard(make_queues(case))
@@ -319,6 +333,7 @@ def make_ports(case: Mapping[str, Any]) -> tuple[Ports, FakePbx]:
         peers=make_peers(case),
         devices=FakeDevices(*devices, down=directory.get("down", False)),
         cards=pbx.cards,
+        call_centre=make_call_centre(agents, pbx, members, case),
         agi_address="127.0.0.1:4573",
         record_roots=(PurePosixPath("/var/spool/asterisk/monitor"), PurePosixPath("/mnt/nas")),
         recordings=pbx.recordings,

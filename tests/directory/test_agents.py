@@ -89,7 +89,8 @@ async def test_a_pause_lasts_as_long_as_the_login(agents: Agents) -> None:
 
 async def test_assigning_changing_and_taking_away(agents: Agents) -> None:
     assert await agents.queue_by_name("FrontaIT") == IT
-    assert await agents.queue_by_name("frontait") is None
+    assert await agents.queue_by_name("frontaIT") == IT
+    assert await agents.queue_by_name("FrontaI") is None
     assert await agents.queue_by_name("x\0") is None
     await agents.assign(2, 1, 4)
     await agents.assign(2, 1, 2**31 - 1)

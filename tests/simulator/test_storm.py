@@ -33,7 +33,7 @@ from pbxapi.directory.lines import Line
 from pbxapi.simulator import ManagerUser, Simulator, SimulatorOptions
 from pbxapi.simulator.cdr import CdrRow
 from pbxapi.simulator.options import default_devices
-from tests.contract.world import FakeDevices, FakeLines, FakeRecordings
+from tests.contract.world import FakeDevices, FakeLines, FakeRecordings, make_ports
 from tests.services.waiting import eventually
 
 SECONDS = float(os.environ.get("PBXAPI_STORM_S", "3"))
@@ -105,6 +105,7 @@ async def daemon(simulator: Simulator) -> AsyncIterator[Ports]:
             peers=PeerList(PeerStore()),
             devices=FakeDevices(),
             cards=cards,
+            call_centre=make_ports({})[0].call_centre,
             agi_address=address,
             record_roots=(),
             recordings=FakeRecordings(),
