@@ -50,7 +50,8 @@ def variant(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def disk(variant: str, tmp_path: Path) -> Iterator[Disk]:
     with other_file_system(tmp_path) as other:
-        yield Disk(tmp_path / "a", (tmp_path if variant.startswith("same") else other) / "b")
+        # In memory, where that is enough: a flush of a disk takes longer than all the rest.
+        yield Disk((other if variant.startswith("same") else tmp_path) / "a", other / "b")
 
 
 @pytest.mark.timeout(120)
@@ -115,6 +116,10 @@ class Trial:
         return found + await losses(self._database, self._disk)
 
 
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def faults_of(calls: list[str], variant: str) -> Iterator[tuple[Point, int]]:
     """Every call that can fail, and how: without renameat2 one error stands for all."""
     for call, name in enumerate(calls):
@@ -141,14 +146,16 @@ async def test_whatever_fails_nothing_is_lost(
     whole = Trace()
     assert await trial.run(whole) == "moved"
     ends: Counter[str] = Counter()
+    before = descriptors()
     for point, number in faults_of(whole.calls, variant):
         trace = Trace(point, failing(number))
         end = await trial.run(trace)
         found = await trial.what_is_lost(end)
         assert found == [], (trace.calls, point, number, end)
         ends[end] += 1
+    assert descriptors() <= before + 2, "descriptors are left open"
     await connection.close()
     assert set(ends) == {"moved", "810", "811", "812", "901"}
-    assert ends.total() > (900 if variant == "across" else 100), ends
+    assert ends.total() > (700 if variant == "across" else 100), ends
     assert ends["moved"] < ends.total() / 2, ends
     print(variant, len(whole.calls), ends)
