@@ -114,8 +114,18 @@ class PeerFollower:
                 _log.warning("cache.peers_waiting", missing="FullyBooted")
             return False
         session = self._sessions
-        listed = self._store.begin_list()
         started = time.monotonic()
+        if not await self._list_all(asker):
+            return False
+        took_s = time.monotonic() - started
+        if not self.first_list.is_set():
+            await self._questions.all_asked(FIRST_DETAILS_S)
+        if session == self._sessions and self._booted:
+            self._believe(took_s)
+        return True
+
+    async def _list_all(self, asker: Asker) -> bool:
+        listed = self._store.begin_list()
         try:
             await list_all(asker, listed)
             for _ in self._store.prepare(listed):
@@ -134,11 +144,6 @@ class PeerFollower:
             self._questions.ask_later(key)
             if number % CHUNK == 0:
                 await asyncio.sleep(0)
-        took_s = time.monotonic() - started
-        if not self.first_list.is_set():
-            await self._questions.all_asked(FIRST_DETAILS_S)
-        if session == self._sessions and self._booted:
-            self._believe(took_s)
         return True
 
     def _believe(self, took_s: float) -> None:
