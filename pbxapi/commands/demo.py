@@ -9,6 +9,7 @@ import signal
 import socket
 import tempfile
 import warnings
+import wave
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -37,6 +38,7 @@ CPS: Final = 1.0
 PEER_LIFE: Final = 0.2
 AGENT_LIFE: Final = 0.05
 _FOLDER: Final = "pbxapi-demo-"
+_RECORDING: Final = "call.wav"
 
 #: The newest channel of the moment.
 _LISTED: Final = (
@@ -51,6 +53,7 @@ EXAMPLES: Final = {
     "dial": "&outrouteName=upc&dstNum=800123456&context=ivr",
     "spying": f"&srcExtenInternalNum=1001&dstChannelName={_LISTED}",
     "hangupcall": f"&channelName={_LISTED}",
+    "moverecord": "&cdrId=1&filename=first-call.wav&path={records}/archive",
 }
 
 
@@ -80,11 +83,17 @@ async def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         seed=args.seed,
     )
     print("starting PostgreSQL, a simulated Asterisk and the daemon …", flush=True)
-    async with _postgres() as dsn, Simulator(options) as simulator:
-        await _fill(dsn, options.technology)
-        config = _config(dsn, simulator.port, _free_port(args.port), environ)
+    async with (
+        _postgres() as dsn,
+        _recordings() as records,
+        Simulator(options) as simulator,
+    ):
+        await _fill(dsn, options.technology, str(records / _RECORDING))
+        config = _config(dsn, str(records), simulator.port, _free_port(args.port), environ)
         await daemon.run(
-            config, stop, lambda url: print(_welcome(url + config.http.path), flush=True)
+            config,
+            stop,
+            lambda url: print(_welcome(url + config.http.path, str(records)), flush=True),
         )
     print("stopped")
     return 0
@@ -103,6 +112,25 @@ async def _postgres() -> AsyncIterator[str]:
             await asyncio.to_thread(server.cleanup)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder)
+
+
+@asynccontextmanager
+async def _recordings() -> AsyncIterator[Path]:
+    """A record root with one recording, a second of silence."""
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=_FOLDER))
+    try:
+        await asyncio.to_thread(_record_silence, folder / _RECORDING)
+        yield folder
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder)
+
+
+def _record_silence(path: Path) -> None:
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(bytes(16000))
 
 
 async def _start(get_server: Callable[..., Any], data: Path) -> Any:
@@ -136,7 +164,7 @@ def _load_postgres() -> Callable[..., Any]:
     return get_server
 
 
-async def _fill(dsn: str, technology: str) -> None:
+async def _fill(dsn: str, technology: str, recording: str) -> None:
     await migrations.upgrade(dsn, lambda _line: None, create=True)
     connection = await asyncpg.connect(dsn)
     try:
@@ -146,6 +174,10 @@ async def _fill(dsn: str, technology: str) -> None:
         await connection.execute("UPDATE pbxapi.extension_line SET technology = $1", technology)
         await connection.execute("UPDATE pbxapi.sip SET technology = $1", technology)
         await demo_call_centre.fill(connection)
+        await connection.execute(
+            "INSERT INTO pbxapi.cdr (src, dst, recordingfile) VALUES ('1000', '1001', $1)",
+            recording,
+        )
         await connection.execute(
             "INSERT INTO pbxapi.api_users (username, password_hash, permissions)"
             " VALUES ($1, $2, $3)",
@@ -157,7 +189,9 @@ async def _fill(dsn: str, technology: str) -> None:
         await connection.close()
 
 
-def _config(dsn: str, ami_port: int, http_port: int, environ: Mapping[str, str]) -> Config:
+def _config(
+    dsn: str, records: str, ami_port: int, http_port: int, environ: Mapping[str, str]
+) -> Config:
     ours = {name: value for name, value in environ.items() if not name.startswith("PBXAPI_")}
     return load(
         None,
@@ -168,6 +202,7 @@ def _config(dsn: str, ami_port: int, http_port: int, environ: Mapping[str, str])
             "PBXAPI_AMI_SECRET": "pbxapi",
             "PBXAPI_FASTAGI_LISTEN": f"127.0.0.1:{_free_port(0)}",
             "PBXAPI_DATABASE_DSN": dsn,
+            "PBXAPI_RECORDS_ROOTS": records,
         },
     )
 
@@ -184,10 +219,10 @@ def _free_port(wanted: int) -> int:
     raise UsageError("no free port on 127.0.0.1")
 
 
-def _welcome(url: str) -> str:
+def _welcome(url: str, records: str) -> str:
     who = f"username={USER}&password={PASSWORD}"
     lines = [
-        f'curl "{url}?{who}&action={action}{rest.format(url=url, who=who)}"'
+        f'curl "{url}?{who}&action={action}{rest.format(url=url, who=who, records=records)}"'
         for action, rest in EXAMPLES.items()
     ]
     return "\n".join(["", "Paste into another terminal:", "", *lines, "", "Ctrl-C ends all of it."])

@@ -194,6 +194,8 @@ class Directory:
                 connection_class=_Session,
                 server_settings={
                     "application_name": "pbxapi",
+                    # The journal of moves relies on it, whatever the server's default is.
+                    "synchronous_commit": "on",
                     "statement_timeout": str(round(self._statement_timeout_s * 1000)),
                 },
             )

@@ -14,8 +14,7 @@ from pbxapi.errors import DatabaseUnavailable
 from pbxapi.recordings.syscalls import Syscalls
 
 When = Literal["before", "after"]
-#: Errors of the kernel, and of a file system that went read-only.
-ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EXDEV, errno.EROFS)
+ERRORS = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.EXDEV)
 #: They report no error.
 NEVER_FAIL = frozenset({"close", "is_writable"})
 SYSCALLS = tuple(name for name in vars(Syscalls) if not name.startswith("_"))

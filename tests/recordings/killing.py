@@ -24,10 +24,8 @@ from pbxapi import log
 from pbxapi.directory.queries import QUERIES
 from pbxapi.recordings import copying
 from pbxapi.recordings.moves import RecordMoves
-from tests.recordings.faults import FaultyQueries, FaultySyscalls, Point, Trace, When, kill
+from tests.recordings.faults import FaultyQueries, FaultySyscalls, Point, Trace, kill
 from tests.recordings.world import PORTIONS, Disk, add_record, losses, make_moves, move
-
-WHENS: tuple[When, When] = ("before", "after")
 
 
 class OneConnection:
@@ -105,44 +103,42 @@ def forked(work: Coroutine[Any, Any, None]) -> bool:
     return False
 
 
-def once(killing: Killing) -> int:
-    """Die at every point of a move; returns how many there are."""
-    tried = 0
-    for when in WHENS:
-        index = 0
-        alive = forked(killing.begin(Point(0, when)))
-        while alive:
-            tried += 1
-            index += 1
-            alive = forked(killing.check_and_begin(Point(index, when)))
+def once(killing: Killing, start: int) -> int:
+    """Die before every call of a move, and after the last one; returns how often.
+
+    What is on disk after a call is what is there before the next one.
+    """
+    call = start
+    killed = forked(killing.begin(Point(call, "before")))
+    while killed:
+        call += 1
+        killed = forked(killing.check_and_begin(Point(call, "before")))
+    forked(killing.check_and_begin(Point(call - 1, "after")))
     forked(killing.check())
-    return tried
+    return call - start + 1
 
 
-def twice(killing: Killing) -> int:
-    """Die after every point of a move, and again at every point of the recovery."""
-    tried = 0
-    first = 0
-    while forked(killing.begin(Point(first, "after"))):
-        index = 0
-        while forked(killing.recover(Point(index, "after"))):
-            tried += 1
-            index += 1
-            forked(killing.check_and_begin(Point(first, "after")))
-        forked(killing.check())
-        first += 1
-    return tried
+def twice(killing: Killing, first: int) -> int:
+    """Die after this call of a move, and again before every call of the recovery."""
+    call = 0
+    forked(killing.begin(Point(first, "after")))
+    while forked(killing.recover(Point(call, "before"))):
+        call += 1
+        forked(killing.check_and_begin(Point(first, "after")))
+    forked(killing.check())
+    return call
 
 
-def main(dsn: str, variant: str, a: str, b: str, *also: str) -> None:
-    """Print how many points were tried; fail at the first loss."""
+def main(dsn: str, variant: str, a: str, b: str, start: str, *again: str) -> None:
+    """Print how often it was killed; fail at the first loss."""
     log.configure("critical")
     vars(copying).update(PORTIONS)
     gc.freeze()
     killing = Killing(dsn, variant, Disk(Path(a), Path(b)))
-    tried = {"points": once(killing)}
-    if also:
-        tried["recovery_points"] = twice(killing)
+    tried = {
+        "move": once(killing, int(start)),
+        "recovery": sum(twice(killing, int(first)) for first in again),
+    }
     print(json.dumps(tried))
 
 

@@ -80,7 +80,11 @@ class Disk:
 
 
 def checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Of a file; "" where it is gone by now."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return ""
 
 
 async def add_record(database: Any, path: Path | str, *, cdr_id: int = 10000) -> None:

@@ -120,6 +120,7 @@ async def test_events_of_the_conversation_have_recorded_shapes(
 ) -> None:
     await lab.ask(call(technology, CARD=cards.issue({"customCDR1": "x"}), AGI=agi), "o")
     await until_bridged(simulator)
+    await lab.ask("Action: Ping", "p")  # its answer comes after all that happened before
     known = recorded_shapes(version)
     seen = [m for m in lab.messages if value(m, "Event").startswith("AGIExec")]
     assert [value(m, "Event") for m in seen] == ["AGIExecStart", "AGIExecEnd"] * 2

@@ -35,3 +35,13 @@ def test_without_a_session_the_calls_are_told_for_half_a_minute() -> None:
     assert len(list(calls.legs(NOW.monotonic + MAX_AGE_S))) == 1
     with pytest.raises(PbxUnavailable, match="is 31 s old"):
         calls.legs(NOW.monotonic + 31)
+
+
+def test_a_call_goes_on_as_long_as_a_channel_of_it_is_left() -> None:
+    calls = CallList(filled(), owner_of)
+    [channel] = filled().channels.values()
+    for call_id in {channel.uniqueid, channel.linkedid}:
+        assert calls.goes_on([call_id, "another"], NOW.monotonic)
+    assert not calls.goes_on(["another"], NOW.monotonic)
+    with pytest.raises(PbxUnavailable):
+        CallList(ChannelStore(), owner_of).goes_on(["1.1"], NOW.monotonic)
