@@ -12,7 +12,7 @@ import pytest_asyncio
 from tests.services.asterisk import ALL_VERSIONS, Asterisk
 from tests.services.daemon import Daemon, StartDaemon, seed
 from tests.services.lines import BEHIND_NAT, IMPATIENT, TRUNK, Technology
-from tests.services.peers import PeerTruth, peer_truth
+from tests.services.peers import PeerTruth, device_state, peer_truth
 from tests.services.phones import Phones
 from tests.services.ports import Ports
 from tests.services.postgres import Database
@@ -253,6 +253,28 @@ async def test_checks_know_where_a_telephone_is_and_whether_it_is_free(
     await eventually(begun, within_s=SOON_S, what="the line's other account is free")
     await phones.ringing("Linka_1010b")
     assert phones.invites("Linka_1010") == [], "and it alone rings"
+
+
+@all_drivers
+async def test_a_held_call_is_a_call(daemon: Daemon, asterisk: Asterisk, phones: Phones) -> None:
+    await phones.up("Linka_1000", mode="hold")
+    await phones.up("Linka_1005")
+    call = await phones.call("Linka_1005", "1000")
+    await call.until(200)
+    phones.press("Linka_1000")
+    # chan_sip says so of the telephone that holds, chan_pjsip of the one that is held.
+    told = "Linka_1000" if asterisk.technology == "SIP" else "Linka_1005"
+
+    async def on_hold() -> bool:
+        return await device_state(asterisk, told) == "ONHOLD"
+
+    await eventually(on_hold, within_s=SOON_S, what="the call is on hold")
+    for username in ("Linka_1000", "Linka_1005"):
+        line = {"srcSipUsername": username, "dstNum": "601", "checkExten": "1"}
+        assert (await daemon.ask("originate", **line)).errno == "226"
+        await agrees(daemon, asterisk, username)
+    phones.press("Linka_1000")
+    assert await call.wait() == 200
 
 
 @all_drivers

@@ -4,6 +4,9 @@ import json
 import re
 from typing import NamedTuple
 
+from pbxapi.ami.requests import Request
+from pbxapi.ami.session import connect
+from pbxapi.errors import PbxUnavailable
 from tests.services.asterisk import Asterisk
 from tests.services.lines import Technology
 
@@ -53,6 +56,17 @@ async def peer_truth(
         useragent=contact["user_agent"],
         regcontact=_as_registered(contact["uri"]),
     )
+
+
+async def device_state(asterisk: Asterisk, username: str) -> str:
+    """The dial plan's DEVICE_STATE, such as "INUSE", from a session of the oracle."""
+    session = await connect(asterisk.ami_host, asterisk.ami_port, (), lambda _event: None)
+    try:
+        await session.log_in(asterisk.oracle_username, asterisk.oracle_secret)
+        device = f"DEVICE_STATE({asterisk.technology}/{username})"
+        return (await session.request(Request("Getvar", (("Variable", device),)))).get("Value")
+    finally:
+        session.close(PbxUnavailable("the oracle has answered"))
 
 
 def _status(word: str, ms: str) -> str:

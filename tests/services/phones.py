@@ -28,7 +28,7 @@ from tests.services.processes import ChildProcess
 from tests.services.requirements import unavailable
 from tests.services.waiting import eventually
 
-Mode = Literal["answer", "busy", "reject", "ring", "refer"]
+Mode = Literal["answer", "busy", "reject", "ring", "hold", "refer"]
 
 #: The trunk's provider has an address of its own, by which PJSIP recognises it.
 PROVIDER_HOST: Final = "127.0.0.2"
@@ -39,6 +39,7 @@ _FILES: Final[dict[Mode, str]] = {
     "busy": "decline.xml",
     "reject": "decline.xml",
     "ring": "answer.xml",
+    "hold": "answer.xml",
     "refer": "refer.xml",
 }
 _STATUS: Final[dict[Mode, str]] = {"busy": "486 Busy Here", "reject": "603 Decline"}
@@ -118,11 +119,13 @@ class Call:
 
 
 def _behaviour(mode: Mode, ring_ms: int, talk_ms: int, refer_to: str) -> dict[str, str]:
+    hold = (_SCENARIOS / "hold.xml").read_text(encoding="utf-8")
     return {
         "RING_MS": str(FOREVER_MS if mode == "ring" else ring_ms),
         "TALK_MS": str(talk_ms),
         "REFER_TO": refer_to,
         "STATUS": _STATUS.get(mode, ""),
+        "HOLD": hold.replace("@TALK_MS@", str(talk_ms)) if mode == "hold" else "",
     }
 
 
@@ -188,7 +191,8 @@ class Phones:
         """A phone that is registered and reachable, and treats calls as `mode` says.
 
         Args:
-            mode: "ring" never answers by itself; "refer" transfers to `refer_to` after `talk_ms`.
+            mode: "ring" never answers by itself; "hold" puts the other side on hold when its key is
+                pressed; "refer" transfers to `refer_to` after `talk_ms`.
             ring_ms: How long it rings before it answers.
             talk_ms: How long it talks before it hangs up.
         """
@@ -222,7 +226,7 @@ class Phones:
         return self.invites(username)[-1]
 
     def press(self, username: str) -> None:
-        """The phone's one key: answers a ringing call, ends (or transfers) one that talks."""
+        """The phone's one key: answers a ringing call, ends (holds, transfers) one that talks."""
         station = self._stations[username]
         sip.poke(station.address, station.invites()[-1].message)
 
@@ -316,7 +320,7 @@ class Phones:
 
     @staticmethod
     def _filled(text: str, values: dict[str, str]) -> str:
-        for name, value in {"AGENT": "LabPhone/1.0", **values}.items():
+        for name, value in (*values.items(), ("AGENT", "LabPhone/1.0")):
             text = text.replace(f"@{name}@", value)
         return text
 
