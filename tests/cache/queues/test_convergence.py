@@ -89,8 +89,7 @@ class World:
                 self.questions.put(ask, self.instant.monotonic)
 
     def ask(self) -> None:
-        question = self.questions.take(self.instant.monotonic)
-        if question is not None:
+        for question in self.questions.take(self.instant.monotonic):
             self.list_all(question)
 
     def happen(self, what: str, name: str, interface: str, number: int) -> None:

@@ -206,6 +206,20 @@ def test_a_waiting_callers_connected_line_is_followed() -> None:
     assert [caller.connected_num for caller in only(store).callers] == [None, "1000"]
     store.apply(leave("2", 1), LATER)
     assert store.apply(message("NewConnectedLine", Uniqueid="2", **fields), LATER) == []
+    (first,) = only(store).callers
+    assert first.connected_num is None
+
+
+def test_a_caller_may_wait_in_one_queue_after_the_other() -> None:
+    """He keeps his channel; the list of the queue that he has left comes later."""
+    store = QueueStore()
+    listed(store, params("Prvni"), entry("1", "Prvni"), params("Druha"))
+    listed(store, params("Druha"), entry("1", "Druha"), question=Question("Druha", ALL))
+    listed(store, params("Prvni"), question=Question("Prvni", ALL))
+    fields = {"Channel": "SIP/a-1", "ConnectedLineNum": "1000"}
+    store.apply(message("NewConnectedLine", Uniqueid="1", **fields), LATER)
+    (caller,) = store.queues["druha"].callers
+    assert caller.connected_num == "1000"
 
 
 # -- members
@@ -281,6 +295,12 @@ def test_a_counted_call_is_asked_for_in_all_queues_of_the_member() -> None:
         "FrontaIT",
         "Obchod",
     }
+
+
+def test_what_a_list_tells_beside_queues_is_nothing() -> None:
+    """Versions to come may have more to say."""
+    store = with_queue(member(), message("QueueRule", Queue="FrontaIT"))
+    assert only(store) == only(with_queue(member()))
 
 
 # -- names
