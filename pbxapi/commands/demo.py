@@ -20,6 +20,7 @@ import asyncpg
 from pbxapi import daemon, log
 from pbxapi.access.passwords import hash_password
 from pbxapi.access.users import PERMISSIONS
+from pbxapi.commands import demo_call_centre
 from pbxapi.commands.arguments import count, port
 from pbxapi.config import Config, load
 from pbxapi.directory import migrations
@@ -32,8 +33,9 @@ USER: Final = "demo"
 PASSWORD: Final = "demo"  # noqa: S105 - printed on the screen
 CALLS: Final = 12
 CPS: Final = 1.0
-#: Things a second that happen to registrations.
+#: Things a second that happen to registrations, and that agents do.
 PEER_LIFE: Final = 0.2
+AGENT_LIFE: Final = 0.05
 _FOLDER: Final = "pbxapi-demo-"
 
 #: The newest channel of the moment.
@@ -68,7 +70,13 @@ async def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     options = SimulatorOptions(
-        version=args.asterisk, calls=CALLS, cps=CPS, peer_life=PEER_LIFE, seed=args.seed
+        version=args.asterisk,
+        calls=CALLS,
+        cps=CPS,
+        peer_life=PEER_LIFE,
+        agent_life=AGENT_LIFE,
+        queues=demo_call_centre.queues(SimulatorOptions(version=args.asterisk).technology),
+        seed=args.seed,
     )
     print("starting PostgreSQL, a simulated Asterisk and the daemon …", flush=True)
     async with _postgres() as dsn, Simulator(options) as simulator:
@@ -136,6 +144,7 @@ async def _fill(dsn: str, technology: str) -> None:
         )
         await connection.execute("UPDATE pbxapi.extension_line SET technology = $1", technology)
         await connection.execute("UPDATE pbxapi.sip SET technology = $1", technology)
+        await demo_call_centre.fill(connection)
         await connection.execute(
             "INSERT INTO pbxapi.api_users (username, password_hash, permissions)"
             " VALUES ($1, $2, $3)",

@@ -12,6 +12,7 @@ from pbxapi import log
 from pbxapi.commands.arguments import count, host, port, rate
 from pbxapi.errors import UsageError
 from pbxapi.simulator.options import ManagerUser, SimulatorOptions, default_devices
+from pbxapi.simulator.queue_config import call_centre
 from pbxapi.simulator.server import Simulator
 
 
@@ -25,6 +26,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calls", type=count, default=0, help="calls at once, on average")
     parser.add_argument("--cps", type=rate, default=1.0, help="calls begun a second")
     parser.add_argument("--peers", type=count, default=20, help="phones, Linka_1000 and on")
+    parser.add_argument("--queues", type=count, default=0, help="queues, at 70000 and on")
+    parser.add_argument(
+        "--agents", type=count, default=0, help="agents of these queues, each at a phone"
+    )
+    parser.add_argument(
+        "--agent-life",
+        type=rate,
+        default=0.0,
+        metavar="RATE",
+        help="how often a second an agent pauses, goes on, leaves or comes back",
+    )
     parser.add_argument(
         "--peer-life",
         type=rate,
@@ -38,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(args: argparse.Namespace, _environ: Mapping[str, str]) -> int:
     """Simulate until SIGTERM or SIGINT."""
     log.configure("info", "console")
+    devices = default_devices(max(args.peers, args.agents))
     options = SimulatorOptions(
         version=args.asterisk,
         host=args.host,
@@ -45,8 +58,15 @@ async def run(args: argparse.Namespace, _environ: Mapping[str, str]) -> int:
         users=(ManagerUser(name=args.username, secret=args.secret),),
         calls=args.calls,
         cps=args.cps,
-        devices=default_devices(args.peers),
+        devices=devices,
+        queues=call_centre(
+            args.queues,
+            args.agents,
+            SimulatorOptions(version=args.asterisk).technology,
+            tuple(device.name for device in devices if not device.trunk),
+        ),
         peer_life=args.peer_life,
+        agent_life=args.agent_life,
         seed=args.seed,
     )
     stop = asyncio.Event()

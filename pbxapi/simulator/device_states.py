@@ -186,7 +186,7 @@ class DeviceStates:
         technology = self._pbx.options.technology
         listed = dict(self._known)
         for peer in self._pbx.peers.values():
-            state = self._of_peer(peer)
-            if not self._pbx.chan_sip or state is not DeviceState.UNAVAILABLE:
-                listed[f"{technology}/{peer.name}"] = state
+            device = f"{technology}/{peer.name}"
+            if not self._pbx.chan_sip or peer.state_at_start is DeviceState.NOT_INUSE:
+                listed[device] = self._of_peer(peer)
         return listed

@@ -82,6 +82,7 @@ class Peer:
         number: Its place in the configuration.
         channels: Its live channels, and what each makes it do; `doing` counts them.
         registration: Ours with it.
+        state_at_start: What is known of its device before anything was told; UNKNOWN = nothing.
     """
 
     name: str

@@ -2,12 +2,12 @@
 
 A header without a value is written without the blank behind its colon here. Sources: captures
 sip-peers of Asterisk 16.28 (channels/chan_sip.c, _sip_show_peer()) and pjsip-endpoints of 22.10,
-whose order of headers is that of a hash.
+whose order of headers is that of a hash, and of 16.28 with chan_pjsip.
 """
 
 from typing import Final
 
-#: SIPshowpeer behind ActionID; `from_user` is a line of its own, or nothing.
+#: SIPshowpeer behind ActionID; `SIP-FromUser` is of trunks alone.
 PEER: Final = """\
 Channeltype: SIP
 ObjectName: {name}
@@ -21,7 +21,8 @@ ToneZone: <Not set>
 Accountcode: {accountcode}
 AMAflags: Unknown
 CID-CallingPres: Presentation Allowed, Not Screened
-{from_user}Callgroup:
+SIP-FromUser: {user}
+Callgroup:
 Pickupgroup:
 Named Callgroup:
 Named Pickupgroup:
@@ -293,8 +294,45 @@ TotalContacts: {total}
 ContactsRegistered: {registered}
 EndpointName: {name}
 """
+#: What 16 does not have yet; the order of the others is the same.
+_NEWER: Final = frozenset(
+    {
+        "CodecPrefsIncomingAnswer",
+        "CodecPrefsIncomingOffer",
+        "CodecPrefsOutgoingAnswer",
+        "CodecPrefsOutgoingOffer",
+        "FollowRedirectMethods",
+        "IncomingCallOfferPref",
+        "OauthClientid",
+        "OauthSecret",
+        "OutgoingCallOfferPref",
+        "OverlapContext",
+        "PasswordDigest",
+        "Qualify2xxOnly",
+        "RedirectMethod",
+        "RefreshToken",
+        "RtpPortEnd",
+        "RtpPortStart",
+        "SecurityNegotiation",
+        "SendAoc",
+        "SupportedAlgorithmsUac",
+        "SupportedAlgorithmsUas",
+        "SuppressMohOnSendonly",
+        "TcpKeepaliveEnable",
+        "TcpKeepaliveIdleTime",
+        "TcpKeepaliveIntervalTime",
+        "TcpKeepaliveProbeCount",
+        "Tenantid",
+    }
+)
 
 
-def fill(template: str, **values: object) -> str:
-    """The headers as AMI writes them."""
-    return template.replace(":\n", ": \n").replace("\n", "\r\n").format(**values)
+def fill(
+    template: str, *, newer: bool = True, without: frozenset[str] = frozenset(), **values: object
+) -> str:
+    """The headers as AMI writes them, but `without` those, and as 16 has them or a `newer` one."""
+    left_out = without if newer else without | _NEWER
+    lines = (line for line in template.splitlines() if line.partition(":")[0] not in left_out)
+    return "".join(
+        f"{line} \r\n" if line.endswith(":") else f"{line}\r\n" for line in lines
+    ).format(**values)

@@ -219,8 +219,9 @@ class Peers:
                 contact.lost = contact.reach is Reach.UNREACHABLE
                 contact.reach = Reach.NON_QUALIFIED
                 contact.asked = not peer.qualify or self._pbx.chan_sip
-                if contact.asked:
-                    peer.online, peer.state_at_start = True, DeviceState.NOT_INUSE
+                peer.online = contact.asked
+                if self._pbx.chan_sip:  # which tells of nobody before it has heard from him
+                    peer.state_at_start = DeviceState.UNKNOWN
 
     def resume(self) -> None:
         """After a start: ask everybody, and register at the providers."""

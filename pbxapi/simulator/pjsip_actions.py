@@ -1,7 +1,7 @@
 """The manager actions of chan_pjsip: PJSIPShowEndpoints and its kin.
 
-Source of the wording: capture pjsip-endpoints of Asterisk 22.10; res/res_pjsip/pjsip_options.c,
-location.c, pjsip_configuration.c. An empty list is an error there.
+Source of the wording: captures of Asterisk 22.10 and of 16.28 with chan_pjsip;
+res/res_pjsip/pjsip_options.c, location.c, pjsip_configuration.c. An empty list is an error there.
 """
 
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from pbxapi.simulator.peer_wording import AOR, AUTH, ENDPOINT, TRANSPORT, fill
 from pbxapi.simulator.peers import QUALIFY_S
 from pbxapi.simulator.wire import Action
 
-#: Options that 16 does not have yet.
-_SINCE_18: Final = ("Qualify2xxOnly", "RemoveUnavailable")
 #: What the list of AORs leaves out of an AOR.
-_DETAIL_ONLY: Final = ("TotalContacts", "ContactsRegistered", "EndpointName")
+_DETAIL_ONLY: Final = frozenset({"TotalContacts", "ContactsRegistered", "EndpointName"})
+#: What an object shows where it belongs to an endpoint.
+_OF_ENDPOINT: Final = frozenset({"EndpointName"})
 _MAX_CONTACTS: Final = 2
 
 
@@ -74,8 +74,10 @@ def show_endpoint(conversation: Conversation, action: Action) -> None:
         conversation.error(action, message)
         return
     device = pbx.peers.device(peer)
+    newer = _is_newer(pbx)
     endpoint = fill(
         ENDPOINT,
+        newer=newer,
         name=name,
         context=device.context,
         callerid=f'"{device.caller_name}" <{device.number}>' if device.number else "<unknown>",
@@ -86,8 +88,8 @@ def show_endpoint(conversation: Conversation, action: Action) -> None:
     )
     details = [("EndpointDetail", endpoint)]
     if not peer.static:
-        details.append(("AuthDetail", fill(AUTH, name=name)))
-    details.append(("TransportDetail", fill(TRANSPORT, name=name)))
+        details.append(("AuthDetail", fill(AUTH, newer=newer, name=name)))
+    details.append(("TransportDetail", fill(TRANSPORT, newer=newer, name=name)))
     details.append(("AorDetail", _aor(pbx, peer)))
     details += [("ContactStatusDetail", _status(pbx, peer, c)) for c in peer.contacts.values()]
     about = "Following are Events for each object associated with the Endpoint"
@@ -120,8 +122,8 @@ def show_outbound(conversation: Conversation, action: Action) -> None:
             f"ObjectName: {name}-reg\r\nMaxRetries: 10\r\n"
             f"ClientUri: sip:{registration.username}@{server}\r\n"
             f"{_newer('SecurityNegotiation: no', newer)}AuthRejectionPermanent: true\r\n"
-            f"ServerUri: sip:{server}\r\n{_newer('MaxRandomInitialDelay: 10', newer)}"
-            "SupportPath: false\r\nRetryInterval: 10\r\nContactHeaderParams: \r\n"
+            f"ServerUri: sip:{server}\r\nMaxRandomInitialDelay: 10\r\nSupportPath: false\r\n"
+            f"RetryInterval: 10\r\n{_newer('ContactHeaderParams: ', newer)}"
             "Expiration: 3600\r\nTransport: transport-udp\r\nLine: true\r\n"
             f"ContactUser: {registration.username}\r\nEndpoint: {name}\r\n"
             f"{_newer('UserAgent: ', newer)}ForbiddenRetryInterval: 0\r\n"
@@ -129,6 +131,8 @@ def show_outbound(conversation: Conversation, action: Action) -> None:
             f"{_newer('SupportOutbound: no', newer)}Status: {registration.status}\r\n"
             "NextReg: 0\r\n"
         )
+        auth = fill(AUTH, newer=newer, without=_OF_ENDPOINT, name=f"{name}-auth")
+        conversation.list_item(f"Event: AuthDetail\r\n{id_line(action)}{auth}")
     registered = sum(registration.status == "Registered" for _, registration in ours)
     counts = f"Registered: {registered}\r\nNotRegistered: {len(ours) - registered}\r\n"
     event = "OutboundRegistrationDetailComplete"
@@ -183,9 +187,11 @@ def _usec(contact: Contact) -> str:
     return str(round(contact.round_trip_ms * 1000)) if contact.reach is Reach.REACHABLE else "N/A"
 
 
-def _aor(pbx: Pbx, peer: Peer, without: tuple[str, ...] = ()) -> str:
-    text = fill(
+def _aor(pbx: Pbx, peer: Peer, without: frozenset[str] = frozenset()) -> str:
+    return fill(
         AOR,
+        newer=_is_newer(pbx),
+        without=without,
         name=peer.name,
         expiration=3600 if peer.static else 120,
         most=0 if peer.static else _MAX_CONTACTS,
@@ -193,11 +199,6 @@ def _aor(pbx: Pbx, peer: Peer, without: tuple[str, ...] = ()) -> str:
         frequency=_frequency(peer),
         total=len(peer.contacts),
         registered=0 if peer.static else len(peer.contacts),
-    )
-    if not _is_newer(pbx):
-        without += _SINCE_18
-    return "".join(
-        line for line in text.splitlines(keepends=True) if not line.startswith(without or ("\0",))
     )
 
 

@@ -16,8 +16,9 @@ def test_it_says_its_port_and_a_signal_ends_it_with_0(
     tmp_path: Path, number: signal.Signals, version: str, banner: bytes
 ) -> None:
     argv = ("simulate", "--port", "0", "--asterisk", version, "--calls", "2", "--cps", "50")
-    living = ("--peers", "50", "--peer-life", "20")
-    with running(tmp_path, *argv, *living, env=environment()) as simulator:
+    peers = ("--peers", "50", "--peer-life", "20")
+    agents = ("--queues", "5", "--agents", "60", "--agent-life", "20")
+    with running(tmp_path, *argv, *peers, *agents, env=environment()) as simulator:
         port = simulator.says(rf"^AMI of Asterisk {version} on {LOOPBACK}:(\d+)$")[1]
         with socket.create_connection((LOOPBACK, int(port)), timeout=5) as ami:
             assert ami.recv(100).startswith(b"Asterisk Call Manager/" + banner[:1])

@@ -5,14 +5,24 @@ import warnings
 
 import pytest
 
-from pbxapi.simulator import Simulator
+from pbxapi.simulator import Simulator, SimulatorOptions
+from pbxapi.simulator.options import Version
 from tests.services.waiting import eventually
+from tests.simulator.conftest import DEVICES, USERS
+from tests.simulator.queues import lab_queues
 
 with warnings.catch_warnings():
     # Both import what Python has deprecated; nothing of ours is in it.
     warnings.simplefilter("ignore", DeprecationWarning)
     import asterisk.manager
     import panoramisk
+
+
+@pytest.fixture
+def options(version: Version, technology: str) -> SimulatorOptions:
+    return SimulatorOptions(
+        version=version, users=USERS, devices=DEVICES, queues=lab_queues(technology)
+    )
 
 
 class Pyst(asterisk.manager.Manager):  # type: ignore[misc] # pyst2 has no types
@@ -39,6 +49,13 @@ def talk_with_pyst2(port: int, technology: str) -> dict[str, str]:
         answers["originate"] = originated.headers["Message"]
         shown = manager.send_action({"Action": "CoreShowChannels"})
         answers["list"] = shown.headers["Message"]
+        peers = {"SIP": "SIPpeers", "PJSIP": "PJSIPShowContacts"}[technology]
+        answers["peers"] = manager.send_action({"Action": peers}).headers["Message"]
+        status = manager.send_action({"Action": "QueueStatus", "Queue": "FrontaIT"})
+        answers["queue"] = status.headers["Message"]
+        member = {"Queue": "FrontaIT", "Interface": f"{technology}/Linka_1005"}
+        added = manager.send_action({"Action": "QueueAdd"} | member)
+        answers["add"] = added.headers["Message"]
         missing = manager.hangup("SIP/nobody-00000000")
         answers["missing"] = missing.headers["Message"]
         answers["hangup"] = manager.hangup("/Linka_1000/").headers["Message"]
@@ -58,6 +75,12 @@ async def test_pyst2_logs_in_lists_originates_and_hangs_up(
         "ping": "Pong",
         "originate": "Originate successfully queued",
         "list": "Channels will follow",
+        "peers": {
+            "SIP": "Peer status list will follow",
+            "PJSIP": "A listing of Contacts follows, presented as ContactList events",
+        }[technology],
+        "queue": "Queue status will follow",
+        "add": "Added interface to queue",
         "missing": "No such channel",
         "hangup": "Channels hung up will follow",
     }
@@ -102,6 +125,9 @@ async def test_panoramisk_logs_in_lists_originates_and_hangs_up(
                 c["Channel"] for c in simulator.channels
             }
             name = simulator.channels[0]["Channel"]
+            status = await manager.send_action({"Action": "QueueStatus", "Queue": "FrontaIT"})
+            members = [m.location for m in status if m.event == "QueueMember"]
+            assert members == list(simulator.queues["FrontaIT"].members)
             ended = await manager.send_action({"Action": "Hangup", "Channel": name})
             assert ended.message == "Channel Hungup"
             await eventually(lambda: not simulator.channels, within_s=5, what="the call is over")

@@ -3,8 +3,8 @@
 import dataclasses
 import time
 
-from pbxapi.simulator import Simulator, SimulatorOptions, VirtualClock, classes
-from pbxapi.simulator.options import Version
+from pbxapi.simulator import Simulator, SimulatorOptions, VirtualClock, call_centre, classes
+from pbxapi.simulator.options import Version, default_devices
 from tests.simulator.ami_client import AmiClient, messages, value
 from tests.simulator.conftest import DEVICES
 
@@ -96,7 +96,7 @@ async def test_ten_thousand_events_a_second_reach_a_client() -> None:
         await AmiClient.connect(simulator.port) as client,
     ):
         await client.login("pbxapi", "pbxapi")
-        began = time.perf_counter()
+        began = time.process_time()
         before = simulator.pbx.announcer.emitted
         for number in range(300):
             simulator.place_call(f"Linka_{1000 + number % 20}", "500")
@@ -104,8 +104,45 @@ async def test_ten_thousand_events_a_second_reach_a_client() -> None:
         channels = list(simulator.pbx.channels.values())
         for channel in channels:
             simulator.pbx.request_hangup(channel)
-        took = time.perf_counter() - began
+        took = time.process_time() - began
         emitted = simulator.pbx.announcer.emitted - before
         await client.ask("Action: Ping", "p")
         await client.until(Event="Hangup", Channel=channels[-1].name)
         assert emitted / took > 10_000
+
+
+async def test_a_large_call_centre_runs_far_faster_than_real_time() -> None:
+    """200 queues, 2,000 agents, 50 calls a second, every event put into bytes for a client."""
+    devices = default_devices(2000)
+    phones = tuple(device.name for device in devices if not device.trunk)
+    options = SimulatorOptions(
+        devices=devices,
+        queues=call_centre(200, 2000, "PJSIP", phones),
+        calls=3000,
+        cps=50,
+        peer_life=5,
+        agent_life=5,
+    )
+    clock, counter = VirtualClock(), Counting()
+    async with Simulator(options, clock) as simulator:
+        simulator.pbx.announcer.listen(counter)
+        clock.advance(20)
+        began, before = time.process_time(), counter.events_seen
+        clock.advance(20)
+        took = time.process_time() - began
+        assert counter.events_seen - before > 20 * 1000
+        assert sum(q.completed for q in simulator.queues.values()) > 0
+        members = [m for q in simulator.queues.values() for m in q.members.values()]
+        assert 2400 < len(members) <= 2500  # some have left for a while
+        assert took < 15  # where it takes 2 on an idle machine
+
+
+@dataclasses.dataclass
+class Counting:
+    """A listener that only counts."""
+
+    events: int = classes.parse("system,call,agent,dialplan")
+    events_seen: int = 0
+
+    def deliver(self, payload: bytes) -> None:
+        self.events_seen += 1

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 
 import pytest
 
@@ -123,14 +124,24 @@ async def test_the_other_drivers_actions_do_not_exist(lab: AmiClient, version: V
     assert ("PJSIPShowEndpoints" in dict(commands)) is (version == 22)
 
 
+#: What Asterisk 16.28 with chan_pjsip answered to PJSIP_ACTIONS, of one phone and the trunk.
+PJSIP_16 = (Path(__file__).parent / "recorded" / "pjsip-endpoints-16.ami").read_bytes()
+
+
 async def test_16_can_have_pjsip_phones() -> None:
     options = SimulatorOptions(version=16, driver="PJSIP", users=USERS)
     async with Simulator(options) as simulator, await AmiClient.connect(simulator.port) as client:
-        await client.login()
-        await client.ask("Action: PJSIPShowContacts", "c")
+        await client.login(events="off")
+        for number, text in enumerate((*PJSIP_ACTIONS, "PJSIPShowEndpoint\nEndpoint: upc")):
+            await client.ask(f"Action: {text}", f"lab-{number}")
+        await client.ask("Action: Ping", "end")
         complete = await client.until(Event="ContactListComplete")
         assert value(complete, "ListItems") == "20"
-        assert "Qualify2xxOnly" not in dict(client.events("ContactList")[0])
+        assert value(await client.ask("Action: SIPpeers", "s"), "Response") == "Error"
+    known = shapes(messages(PJSIP_16))
+    events = {kind: names for kind, names in shapes(client.messages).items() if "Event" in kind}
+    assert {kind for kind, names in events.items() if names - known.get(kind, set())} == set()
+    assert len(events) == 15
 
 
 @pytest.mark.parametrize(
@@ -425,3 +436,49 @@ async def test_five_thousand_peers_are_there_at_once(version: Version) -> None:
         assert value(end, "ListItems") == {16: "5001", 22: "5000"}[version]
         hosts = {c.host for p in simulator.peers.values() for c in p.contacts.values()}
         assert len(hosts) == 5001
+
+
+async def test_a_phone_that_is_never_asked_is_unmonitored(version: Version) -> None:
+    devices = tuple(dataclasses.replace(device, qualify=False) for device in default_devices())
+    options = SimulatorOptions(version=version, users=USERS, devices=devices)
+    async with Simulator(options) as simulator, await AmiClient.connect(simulator.port) as client:
+        await client.login()
+        simulator.peers.lose("Linka_1000")
+        simulator.peers.unregister("Linka_1000")
+        simulator.peers.register("Linka_1000")
+        await client.ask("Action: " + ("SIPpeers" if version == 16 else "PJSIPShowContacts"), "l")
+        row = await client.until(
+            ActionID="l", Event="PeerEntry" if version == 16 else "ContactList"
+        )
+        assert value(row, "Status") == {16: "Unmonitored", 22: "NonQualified"}[version]
+        assert [t[1] for t in told(client.messages, "Linka_1000")] == {
+            16: ["Unregistered", "UNAVAILABLE", "Registered", "NOT_INUSE"],
+            22: [
+                "Unreachable", "UNAVAILABLE", "Removed", "NonQualified", "Reachable", "NOT_INUSE",
+            ],
+        }[version]  # fmt: skip
+
+
+async def test_a_phone_that_leaves_or_is_slow_at_once(
+    simulator: Simulator, version: Version
+) -> None:
+    """What becomes of the first question when there is nobody left to ask, or a slow one."""
+    simulator.peers.register("Linka_1005")
+    simulator.peers.unregister("Linka_1005")
+    simulator.configure("Linka_1006", round_trip_ms=2100.0)
+    simulator.peers.register("Linka_1006")
+    await eventually(
+        lambda: version == 22 or simulator.peers["Linka_1006"].lagged, within_s=5, what="lagged"
+    )
+    assert not simulator.peers["Linka_1005"].contacts
+
+
+async def test_who_is_unreachable_is_listed_so(
+    simulator: Simulator, lab: AmiClient, version: Version
+) -> None:
+    simulator.peers.lose("Linka_1000")
+    await lab.ask("Action: " + ("SIPpeers" if version == 16 else "PJSIPShowContacts"), "l")
+    row = await lab.until(ActionID="l", Event="PeerEntry" if version == 16 else "ContactList")
+    assert value(row, "Status") == {16: "UNREACHABLE", 22: "Unreachable"}[version]
+    assert simulator.pbx.device_states.of("IAX2/nobody").name == "INVALID"
+    assert simulator.pbx.device_states.of("Local/77777@nowhere").name == "INVALID"

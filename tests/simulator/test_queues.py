@@ -7,6 +7,7 @@ import pytest
 
 from pbxapi.simulator import Behaviour, Simulator, SimulatorOptions, VirtualClock
 from pbxapi.simulator.options import Version, default_devices
+from pbxapi.simulator.scheduler import AsyncGoto
 from tests.services import captures
 from tests.simulator.ami_client import Message, messages, value
 from tests.simulator.queues import lab_queues
@@ -345,3 +346,27 @@ async def test_a_restart_forgets_counters_and_a_reload_does_not(pbx: Pbx) -> Non
     queue = pbx.simulator.queues["FrontaObchod"]
     [member] = queue.members.values()
     assert (queue.completed, queue.talk_time, member.calls, member.last_call) == (0, 0, 0, 0)
+
+
+async def test_an_agent_hangs_up_in_the_announcement_and_the_caller_waits_on(
+    pbx: Pbx, technology: str
+) -> None:
+    queues = [dataclasses.replace(q, announce_s=3.0) for q in lab_queues(technology)]
+    pbx.simulator.queues.config = tuple(queues)
+    pbx.simulator.reload()
+    pbx.call("501", wait_s=2)
+    pbx.hang_up(pbx.of_agent("Linka_1002"), wait_s=9)
+    found = pbx.events("AgentDump", "AgentConnect", "AgentComplete")
+    assert [value(m, "Event") for m in found] == ["AgentDump", "AgentConnect"]
+    assert len(pbx.events("QueueCallerLeave")) == 1
+
+
+async def test_a_redirected_waiter_gives_up(pbx: Pbx) -> None:
+    """Somebody sends a waiting caller elsewhere: for the queue that is an abandoned call."""
+    channel = pbx.call("502", wait_s=2)
+    thread = pbx.simulator.pbx.channels[channel].thread
+    assert thread is not None
+    thread.interrupt(AsyncGoto("extensions-dialplanid-1", "1001"))
+    pbx.clock.advance(2)
+    assert [s[0] for s in story(pbx.told)][-2:] == ["QueueCallerAbandon", "QueueCallerLeave"]
+    assert any("Linka_1001" in c["Channel"] for c in pbx.simulator.channels)
