@@ -50,6 +50,7 @@ EXAMPLES: Final = {
     "dial": "&outrouteName=upc&dstNum=800123456&context=ivr",
     "spying": f"&srcExtenInternalNum=1001&dstChannelName={_LISTED}",
     "hangupcall": f"&channelName={_LISTED}",
+    "queuestatus": "&queueName=sales",
 }
 
 
