@@ -99,7 +99,7 @@ class Oracle:
         collected = fresh.begin_list(now.epoch)
         for item in items:
             fresh.item(collected, item, now)
-        fresh.end_list(collected)
+        fresh.end_list(collected, now)
         return fresh.queues
 
 

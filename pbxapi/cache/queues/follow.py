@@ -119,9 +119,10 @@ class QueueFollower:
             collected = self._store.begin_list(self._asterisk_time())
             began = time.monotonic()
             if not await self._collect(lister, queue_status(), collected):
+                self._store.abandon(collected, self._now())
                 self._anew = self._anew or anew
                 return False
-            gone = self._store.end_list(collected)
+            gone = self._store.end_list(collected, self._now())
             now = time.monotonic()
             self._questions.told_all(collected.told, now, now - began)
             self._wake.set()
@@ -167,10 +168,11 @@ class QueueFollower:
             question = question._replace(members=ALL)
         collected = self._store.begin_list(self._asterisk_time(), question)
         if not await self._collect(lister, _request(question), collected):
+            self._store.abandon(collected, self._now())
             if self._connected:
                 self._questions.retry(question, time.monotonic())
             return {}
-        gone = self._store.end_list(collected)
+        gone = self._store.end_list(collected, self._now())
         self.questions += 1
         self._questions.told(question, time.monotonic(), exists=bool(collected.told))
         self._ask(collected.asks)

@@ -73,7 +73,7 @@ class World:
                 (member,) = question.members or {"-"}
         for each in self.pbx.listed(name, member):
             self.store.item(collected, each, self.instant)
-        self.store.end_list(collected)
+        self.store.end_list(collected, self.instant)
         now = self.instant.monotonic
         if question is None:
             self.questions.told_all(collected.told, now)
@@ -158,7 +158,7 @@ class World:
         collected = fresh.begin_list(self.pbx.now)
         for each in self.pbx.listed():
             fresh.item(collected, each, self.instant)
-        fresh.end_list(collected)
+        fresh.end_list(collected, self.instant)
         return fresh.queues
 
 

@@ -49,7 +49,7 @@ def listed(
     collected = store.begin_list(now.epoch, question)
     for item in items:
         store.item(collected, item, now)
-    return store.end_list(collected)
+    return store.end_list(collected, now)
 
 
 def with_queue(*items: Message) -> QueueStore:
@@ -179,6 +179,28 @@ def test_events_older_than_a_list_bring_nobody_back() -> None:
     for late in (join("1", 1, 2), leave("2", 1), join("1", 1, 1)):
         assert store.apply(late, SOON) == [Ask("FrontaIT", NONE)]
     assert uniqueids(store) == ["2"]
+
+
+def test_events_that_come_while_a_list_is_told_are_no_younger_than_it() -> None:
+    """They waited for its end, however long that took; and what is told last may be older too."""
+    store = with_queue(entry("1"))
+    much_later = Instant(NOW.monotonic + 60, NOW.epoch + 60)
+    collected = store.begin_list(LATER.epoch)
+    for item in (params(Calls="1"), entry("2"), params("Druha")):
+        store.item(collected, item, LATER)
+    assert store.apply(leave("2", 0), much_later) == [Ask("FrontaIT", NONE)]
+    store.end_list(collected, much_later)
+    assert store.apply(join("1", 1, 1), much_later) == [Ask("FrontaIT", NONE)]
+    assert [each.uniqueid for each in store.queues["frontait"].callers] == ["2"]
+
+
+def test_a_list_that_fails_holds_events_up_for_no_longer() -> None:
+    store = with_queue(entry("1"))
+    collected = store.begin_list(LATER.epoch)
+    store.item(collected, params(), LATER)
+    store.abandon(collected, LATER)
+    store.apply(leave("1", 0), Instant(LATER.monotonic + GUARD_S, LATER.epoch))
+    assert uniqueids(store) == []
 
 
 def test_a_caller_who_is_not_there_cannot_leave() -> None:
