@@ -54,6 +54,7 @@ EXAMPLES: Final = {
     "spying": f"&srcExtenInternalNum=1001&dstChannelName={_LISTED}",
     "hangupcall": f"&channelName={_LISTED}",
     "moverecord": "&cdrId=1&filename=first-call.wav&path={records}/archive",
+    "queuestatus": "&queueName=sales",
 }
 
 

@@ -239,7 +239,7 @@ def make_queues(case: Mapping[str, Any]) -> QueueStore:
     for event, fields in case.get("queues", ()):
         lines = [f"Event: {event}", *(f"{name}: {value}" for name, value in fields.items())]
         store.item(collected, Message("\r\n".join(lines).encode()), Instant(now, NOW))
-    store.end_list(collected)
+    store.end_list(collected, Instant(now, NOW))
     if "lost_for_s" in pbx:
         store.session_lost(now - pbx["lost_for_s"])
     return store

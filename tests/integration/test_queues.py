@@ -24,7 +24,6 @@ from tests.services.queue_traffic import (
     ANNOUNCED,
     EVENTS_S,
     FIRST,
-    QUEUES,
     REGULAR,
     ROUND_S,
     Comparer,
@@ -240,7 +239,6 @@ async def counted(traffic: Traffic) -> None:
     assert int(rows[FIRST]["completed"]) >= 10
     assert int(rows[FIRST]["abandoned"]) >= 1
     assert int(rows[ANNOUNCED]["completed"]) >= 2
-    assert sum(int(rows[name]["talkTime"]) for name in QUEUES) > 0
 
 
 @pytest.mark.timeout(60 + 20 * CUTS)

@@ -2,8 +2,8 @@
 
 All queues are listed at every new session, after FullyBooted, after a reload of app_queue and about
 once a minute. In between events keep members and callers; for what no event tells exactly, the
-counters above all, Asterisk is asked about that one queue (questions.py). One list or question is
-under way at a time.
+counters above all, Asterisk is asked about that one queue (questions.py). A list of all
+or a few questions about different queues are under way at a time.
 """
 
 import asyncio
@@ -33,6 +33,8 @@ RELOADED: Final = frozenset({"All", "app_queue"})
 _NO_SUCH_ACTION: Final = "Invalid/unknown command"
 #: A question that names no member: an interface has a slash.
 _NOBODY: Final = "-"
+#: Questions about different queues that are under way together: what bounds the load on Asterisk.
+UNDER_WAY: Final = 8
 #: Bytes that were no UTF-8 have become this, so Asterisk would not know the name.
 _REPLACEMENT: Final = "\ufffd"
 
@@ -70,7 +72,7 @@ class QueueFollower:
         self._relisting = Relisting()
         self._questions = Questions()
         self._wake = asyncio.Event()
-        self._one_at_a_time = asyncio.Lock()
+        self._listing = asyncio.Lock()
         self._suspicions: dict[str, _Suspicion] = {}
         self._anew = False
         self._connected = False
@@ -109,18 +111,18 @@ class QueueFollower:
         """List and ask whenever it is due, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._relisting.run(lambda: self._list(lister)))
-            group.create_task(self._keep_asking(lister))
-        raise AssertionError("neither task ends")
+            await self._keep_asking(lister)
 
     async def _list(self, lister: Lister) -> bool:
-        async with self._one_at_a_time:
+        async with self._listing:
             anew, self._anew = self._anew, False
             collected = self._store.begin_list(self._asterisk_time())
             began = time.monotonic()
             if not await self._collect(lister, queue_status(), collected):
+                self._store.abandon(collected, self._now())
                 self._anew = self._anew or anew
                 return False
-            gone = self._store.end_list(collected)
+            gone = self._store.end_list(collected, self._now())
             now = time.monotonic()
             self._questions.told_all(collected.told, now, now - began)
             self._wake.set()
@@ -135,31 +137,42 @@ class QueueFollower:
     async def _keep_asking(self, lister: Lister) -> NoReturn:
         while True:
             self._wake.clear()
-            now = time.monotonic()
-            self._report_suspicions(now)
-            if (question := self._questions.take(now)) is not None:
-                await self._inquire(lister, _feasible(question))
-            elif (question := self._questions.take_round(now)) is not None:
-                began = time.monotonic()
-                found = await self._inquire(lister, question)
-                self._suspect(found, time.monotonic())
-                self._questions.rest(time.monotonic(), time.monotonic() - began)
-            else:
+            async with self._listing:
+                asked = await self._ask_some(lister)
+            self._report_suspicions(time.monotonic())
+            if not asked:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(max(0.0, self._questions.next_at() - now)):
+                    async with asyncio.timeout(self._questions.next_at() - time.monotonic()):
                         await self._wake.wait()
+
+    async def _ask_some(self, lister: Lister) -> bool:
+        """Ask what is due, or else what the slow round has come to; tells whether there was any."""
+        began = time.monotonic()
+        if due := self._questions.take(began, UNDER_WAY):
+            async with asyncio.TaskGroup() as group:
+                for question in due:
+                    group.create_task(self._inquire(lister, _feasible(question)))
+            return True
+        in_turn = self._questions.take_round(began)
+        if in_turn is None:
+            return False
+        found = await self._inquire(lister, in_turn)
+        now = time.monotonic()
+        self._suspect(found, now)
+        self._questions.rest(now, now - began)
+        return True
 
     async def _inquire(self, lister: Lister, question: Question) -> dict[str, int]:
         """Ask about one queue; returns the differences that were found, by queue."""
-        async with self._one_at_a_time:
-            if self._store.named(question.queue) is None:
-                question = question._replace(members=ALL)
-            collected = self._store.begin_list(self._asterisk_time(), question)
-            if not await self._collect(lister, _request(question), collected):
-                if self._connected:
-                    self._questions.retry(question, time.monotonic())
-                return {}
-            gone = self._store.end_list(collected)
+        if self._store.named(question.queue) is None:
+            question = question._replace(members=ALL)
+        collected = self._store.begin_list(self._asterisk_time(), question)
+        if not await self._collect(lister, _request(question), collected):
+            self._store.abandon(collected, self._now())
+            if self._connected:
+                self._questions.retry(question, time.monotonic())
+            return {}
+        gone = self._store.end_list(collected, self._now())
         self.questions += 1
         self._questions.told(question, time.monotonic(), exists=bool(collected.told))
         self._ask(collected.asks)

@@ -38,12 +38,14 @@ class QueueList:
     Attributes:
         asked_at: Instant of Asterisk's clock at which it was asked for.
         question: What was asked; None for a list of all.
+        begun: Names of the queues that it has told, of the last one perhaps a part.
         told: The queues that it has told completely: name → number of differences to the picture.
         asks: What it could not tell for certain.
     """
 
     asked_at: float
     question: Question | None = None
+    begun: list[str] = field(default_factory=list)
     told: dict[str, int] = field(default_factory=dict)
     asks: list[Ask] = field(default_factory=list)
     _began_at: float | None = None
@@ -64,6 +66,7 @@ class QueueList:
         if message.event == "QueueParams":
             complete = self.close()
             self._part = Part(name, listed_parameters(fields))
+            self.begun.append(name)
             # All waits in a list are of the instant at which Asterisk began it.
             self._began_at = now.epoch if self._began_at is None else self._began_at
             return complete

@@ -3,7 +3,7 @@
 Counters change behind the events' back: app_queue counts a call before or after the event that
 tells of it, and what an event says is not what was counted. So an event that hints at a count makes
 a question about its queue due, at once and once more a little later. Questions about one queue that
-come together are asked as one; one after the other is asked, so a slow Asterisk is asked less.
+come together are asked as one, and only a few are under way, so a slow Asterisk is asked less.
 
 What no event tells (a reset, a reload of queues alone, a changed priority) is found by asking about
 one queue after the other, slowly, for ever.
@@ -114,13 +114,26 @@ class Questions:
         else:
             self._told_whole.setdefault(question.queue, now)
 
-    def take(self, now: float) -> Question | None:
-        """The question that is due, the one that waits for longest."""
-        for dues in (self._soon, self._later):
-            queue = min(dues, key=lambda each: dues[each].at, default=None)
-            if queue is not None and dues[queue].at <= now:
-                return Question(queue, dues.pop(queue).members)
-        return None
+    def take(self, now: float, limit: int = 1) -> list[Question]:
+        """Questions that are due, each about another queue, those that wait for longest.
+
+        Where Asterisk is too slow for all of them, one answers both wishes for a queue.
+        """
+        dues = sorted(
+            (due.at, queue)
+            for wishes in (self._soon, self._later)
+            for queue, due in wishes.items()
+            if due.at <= now
+        )
+        queues = list(dict.fromkeys(queue for _, queue in dues))[:limit]
+        return [Question(queue, self._pop(queue, now)) for queue in queues]
+
+    def _pop(self, queue: str, now: float) -> Members:
+        members: Members = NONE
+        for wishes in (self._soon, self._later):
+            if queue in wishes and wishes[queue].at <= now:
+                members = both(members, wishes.pop(queue).members)
+        return members
 
     def take_round(self, now: float) -> Question | None:
         """If it is time for one: the question about the queue that was told longest ago."""

@@ -10,11 +10,12 @@ instant. So a list, of all queues or of one, replaces each of them when its part
 what a list leaves out is gone when the list is.
 
 Asterisk answers a list before it delivers the events that were waiting (manager.c,
-process_message()), so an event that comes soon after a queue was told may be older than that. It is
-not believed, it makes the queue be asked about again. What such events would do otherwise: bring
-back a caller who has left, set back a member's calls.
+process_message()), so an event that comes during a list or soon after it may be older than what the
+list told. It is not believed, it makes its queue be asked about again. What such events would do
+otherwise: bring back a caller who has left, set back a member's calls.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,7 +28,7 @@ from pbxapi.cache.queues.questions import ALL, NONE, Ask, Members, Question, bot
 from pbxapi.cache.queues.queue import Queue, differences, key_of
 from pbxapi.cache.queues.waiting import narrowed
 
-#: For so long after a queue was told, its events may be older than that.
+#: For so long after a list has ended, events of its queues may be older than what it told.
 GUARD_S: Final = 0.25
 
 
@@ -42,7 +43,7 @@ class QueueStore:
 
     queues: dict[str, Queue] = field(default_factory=dict)
     freshness: Freshness = field(default_factory=Freshness)
-    _told_at: dict[str, float] = field(default_factory=dict)
+    _guarded_until: dict[str, float] = field(default_factory=dict)
     _waits_in: dict[str, str] = field(default_factory=dict)
 
     def named(self, name: str) -> Queue | None:
@@ -82,8 +83,7 @@ class QueueStore:
 
     def in_guard(self, name: str, now: float) -> bool:
         """Whether an event that comes now may be older than what was told of the queue."""
-        told_at = self._told_at.get(key_of(name))
-        return told_at is not None and now < told_at + GUARD_S
+        return now < self._guarded_until.get(key_of(name), -math.inf)
 
     def _asks_elsewhere(self, key: str, interface: str) -> list[Ask]:
         """With shared_lastcall a call counts for the same member of all queues, without a word."""
@@ -103,15 +103,20 @@ class QueueStore:
         """Take one item of a list. A queue that it completes is the picture from here on."""
         self._take(collected, collected.item(message, now))
         if message.event == "QueueParams":
-            self._told_at[key_of(message.get("Queue"))] = now.monotonic
+            self._guarded_until[key_of(message.get("Queue"))] = math.inf
 
-    def end_list(self, collected: QueueList) -> list[str]:
+    def abandon(self, collected: QueueList, now: Instant) -> None:
+        """The list will not become complete; the queues that it has told whole stay as told."""
+        self._guard(collected, now)
+
+    def end_list(self, collected: QueueList, now: Instant) -> list[str]:
         """The list is complete: what it should have told and did not is gone.
 
         Returns:
             The names of the queues that are gone.
         """
         self._take(collected, collected.close())
+        self._guard(collected, now)
         told = {key_of(name) for name in collected.told}
         if collected.question is None:
             gone = self.queues.keys() - told
@@ -119,6 +124,11 @@ class QueueStore:
         else:
             gone = ({key_of(collected.question.queue)} & self.queues.keys()) - told
         return [self._drop(key) for key in gone]
+
+    def _guard(self, collected: QueueList, now: Instant) -> None:
+        """From here on events are delivered that waited while the list was told."""
+        for name in collected.begun:
+            self._guarded_until[key_of(name)] = now.monotonic + GUARD_S
 
     def _take(self, collected: QueueList, part: Part | None) -> None:
         if part is None:
@@ -153,7 +163,7 @@ class QueueStore:
     def _drop(self, key: str) -> str:
         queue = self.queues.pop(key)
         self._index(key, queue, None)
-        self._told_at.pop(key, None)
+        self._guarded_until.pop(key, None)
         return queue.name
 
 

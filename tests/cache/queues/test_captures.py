@@ -52,7 +52,7 @@ class Replay:
         collected = self.store.begin_list(self.now.epoch, question)
         for item in items:
             self.store.item(collected, item, self.now)
-        self.store.end_list(collected)
+        self.store.end_list(collected, self.now)
         return collected.told
 
 

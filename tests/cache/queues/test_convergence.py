@@ -73,7 +73,7 @@ class World:
                 (member,) = question.members or {"-"}
         for each in self.pbx.listed(name, member):
             self.store.item(collected, each, self.instant)
-        self.store.end_list(collected)
+        self.store.end_list(collected, self.instant)
         now = self.instant.monotonic
         if question is None:
             self.questions.told_all(collected.told, now)
@@ -89,8 +89,7 @@ class World:
                 self.questions.put(ask, self.instant.monotonic)
 
     def ask(self) -> None:
-        question = self.questions.take(self.instant.monotonic)
-        if question is not None:
+        for question in self.questions.take(self.instant.monotonic):
             self.list_all(question)
 
     def happen(self, what: str, name: str, interface: str, number: int) -> None:
@@ -159,7 +158,7 @@ class World:
         collected = fresh.begin_list(self.pbx.now)
         for each in self.pbx.listed():
             fresh.item(collected, each, self.instant)
-        fresh.end_list(collected)
+        fresh.end_list(collected, self.instant)
         return fresh.queues
 
 

@@ -12,7 +12,7 @@ from pbxapi.ami.requests import Request, encode, queue_status
 from pbxapi.cache import relisting
 from pbxapi.cache.queues import questions
 from pbxapi.cache.queues.events import REDUCERS
-from pbxapi.cache.queues.follow import QueueFollower
+from pbxapi.cache.queues.follow import UNDER_WAY, QueueFollower
 from pbxapi.cache.queues.store import QueueStore
 from pbxapi.errors import PbxRefused, PbxUnavailable
 from tests.cache.queues.model import ModelMember, ModelPbx, ModelQueue
@@ -26,7 +26,7 @@ class Lister:
     def __init__(self, pbx: ModelPbx) -> None:
         self.pbx = pbx
         self.asked: list[Request] = []
-        self.under_way = 0
+        self.under_way = self.most = 0
         self.failures: list[Exception] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -37,7 +37,9 @@ class Lister:
         encode(request, "1")
         self.asked.append(request)
         self.under_way += 1
-        assert self.under_way == 1, "one at a time"
+        self.most = max(self.most, self.under_way)
+        lists_of_all = self.asked[-self.under_way :].count(queue_status())
+        assert self.under_way == 1 or not lists_of_all, "a list of all is alone"
         await self.gate.wait()
         await asyncio.sleep(0)
         self.under_way -= 1
@@ -208,6 +210,16 @@ async def test_two_members_are_a_question_about_all() -> None:
             within_s=1,
             what="questions",
         )
+
+
+async def test_a_few_questions_about_different_queues_are_under_way_together() -> None:
+    async with listed() as world:
+        for number in range(20):
+            world.add_queue(f"Q{number}")
+            world.pbx.join(f"Q{number}")
+        world.deliver()
+        await eventually(lambda: len(world.store.queues) == 21, within_s=2, what="all of them")
+        assert world.lister.most == UNDER_WAY
 
 
 async def test_a_new_queue_is_asked_for_when_an_event_names_it() -> None:

@@ -22,8 +22,8 @@ JAN, EVA = frozenset({"SIP/jan"}), frozenset({"SIP/eva"})
 
 def taken(questions: Questions, now: float) -> list[Question]:
     found = []
-    while (question := questions.take(now)) is not None:
-        found.append(question)
+    while each := questions.take(now):
+        found += each
     return found
 
 
@@ -73,7 +73,25 @@ def test_the_longest_due_comes_first() -> None:
     questions = Questions()
     questions.put(Ask("B", NONE), T)
     questions.put(Ask("A", NONE), T + 0.001)
-    assert [each.queue for each in taken(questions, T + 1)] == ["B", "A", "B", "A"]
+    assert [each.queue for each in taken(questions, T + SOON_S * 2)] == ["B", "A"]
+    assert [each.queue for each in taken(questions, T + LATER_S * 2)] == ["B", "A"]
+
+
+def test_an_asterisk_too_slow_for_all_questions_is_asked_one_for_both() -> None:
+    questions = Questions()
+    questions.put(Ask("A", JAN), T)
+    questions.put(Ask("B", NONE), T + 0.001)
+    questions.put(Ask("A", EVA, soon=False), T + 0.002)
+    assert taken(questions, T + 1) == [Question("A", JAN | EVA), Question("B", NONE)]
+
+
+def test_so_many_are_taken_together_each_about_another_queue() -> None:
+    questions = Questions()
+    for number, queue in enumerate("CABCD"):
+        questions.put(Ask(queue, NONE), T + number / 1000)
+    assert [each.queue for each in questions.take(T + 1, limit=3)] == list("CAB")
+    assert [each.queue for each in questions.take(T + 1, limit=3)] == list("D")
+    assert questions.take(T + 1, limit=3) == []
 
 
 def test_a_question_without_an_answer_is_asked_again_after_a_while() -> None:

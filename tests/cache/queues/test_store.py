@@ -49,7 +49,7 @@ def listed(
     collected = store.begin_list(now.epoch, question)
     for item in items:
         store.item(collected, item, now)
-    return store.end_list(collected)
+    return store.end_list(collected, now)
 
 
 def with_queue(*items: Message) -> QueueStore:
@@ -181,6 +181,28 @@ def test_events_older_than_a_list_bring_nobody_back() -> None:
     assert uniqueids(store) == ["2"]
 
 
+def test_events_that_come_while_a_list_is_told_are_no_younger_than_it() -> None:
+    """They waited for its end, however long that took; and what is told last may be older too."""
+    store = with_queue(entry("1"))
+    much_later = Instant(NOW.monotonic + 60, NOW.epoch + 60)
+    collected = store.begin_list(LATER.epoch)
+    for item in (params(Calls="1"), entry("2"), params("Druha")):
+        store.item(collected, item, LATER)
+    assert store.apply(leave("2", 0), much_later) == [Ask("FrontaIT", NONE)]
+    store.end_list(collected, much_later)
+    assert store.apply(join("1", 1, 1), much_later) == [Ask("FrontaIT", NONE)]
+    assert [each.uniqueid for each in store.queues["frontait"].callers] == ["2"]
+
+
+def test_a_list_that_fails_holds_events_up_for_no_longer() -> None:
+    store = with_queue(entry("1"))
+    collected = store.begin_list(LATER.epoch)
+    store.item(collected, params(), LATER)
+    store.abandon(collected, LATER)
+    store.apply(leave("1", 0), Instant(LATER.monotonic + GUARD_S, LATER.epoch))
+    assert uniqueids(store) == []
+
+
 def test_a_caller_who_is_not_there_cannot_leave() -> None:
     store = with_queue(entry("2"))
     store.apply(leave("1", 1), LATER)
@@ -206,6 +228,20 @@ def test_a_waiting_callers_connected_line_is_followed() -> None:
     assert [caller.connected_num for caller in only(store).callers] == [None, "1000"]
     store.apply(leave("2", 1), LATER)
     assert store.apply(message("NewConnectedLine", Uniqueid="2", **fields), LATER) == []
+    (first,) = only(store).callers
+    assert first.connected_num is None
+
+
+def test_a_caller_may_wait_in_one_queue_after_the_other() -> None:
+    """He keeps his channel; the list of the queue that he has left comes later."""
+    store = QueueStore()
+    listed(store, params("Prvni"), entry("1", "Prvni"), params("Druha"))
+    listed(store, params("Druha"), entry("1", "Druha"), question=Question("Druha", ALL))
+    listed(store, params("Prvni"), question=Question("Prvni", ALL))
+    fields = {"Channel": "SIP/a-1", "ConnectedLineNum": "1000"}
+    store.apply(message("NewConnectedLine", Uniqueid="1", **fields), LATER)
+    (caller,) = store.queues["druha"].callers
+    assert caller.connected_num == "1000"
 
 
 # -- members
@@ -281,6 +317,12 @@ def test_a_counted_call_is_asked_for_in_all_queues_of_the_member() -> None:
         "FrontaIT",
         "Obchod",
     }
+
+
+def test_what_a_list_tells_beside_queues_is_nothing() -> None:
+    """Versions to come may have more to say."""
+    store = with_queue(member(), message("QueueRule", Queue="FrontaIT"))
+    assert only(store) == only(with_queue(member()))
 
 
 # -- names
