@@ -183,12 +183,12 @@ class Files:
             OSError: there is no knowing.
         """
         source, target = self._place(move.source), self._place(move.target)
-        # What cannot be looked at may be there: only a folder that is gone has no file in it.
+        source_folder = True
         try:
             with folders.opened(self.syscalls, source.folder) as here:
                 at_source = self._look_at(source.name, here)
         except FileNotFoundError:
-            at_source = None
+            at_source, source_folder = None, False
         try:
             with folders.opened(self.syscalls, target.folder) as there:
                 at_target = self._look_at(target.name, there)
@@ -200,7 +200,8 @@ class Files:
         except FileNotFoundError:
             return Seen(_judge(move, at_source), Sight.GONE, Sight.GONE, linked=False, folder=False)
         linked = at_source is not None and at_target is not None and _same(at_source, at_target)
-        return Seen(_judge(move, at_source), judged, part, linked=linked, folder=True)
+        at = _judge(move, at_source)
+        return Seen(at, judged, part, linked=linked, folder=True, source_folder=source_folder)
 
     def _judge_copy(self, move: Move, name: str, folder: int, alive: Alive) -> Sight:
         found = self._look_at(name, folder)

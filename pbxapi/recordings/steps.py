@@ -70,7 +70,9 @@ class Seen(NamedTuple):
     Attributes:
         part: OURS only where the journal knows its checksum; a part that is not whole is OTHER.
         linked: Source and target are two names of one file.
-        folder: Whether the target's folder is there; a network share may not be mounted.
+        folder: Whether the target's folder is there, as it was when the move began; a network
+            share may not be mounted.
+        source_folder: Whether the source's is.
     """
 
     source: Sight
@@ -78,6 +80,7 @@ class Seen(NamedTuple):
     part: Sight
     linked: bool
     folder: bool
+    source_folder: bool = True
 
 
 class Step(Enum):
@@ -99,6 +102,8 @@ class Step(Enum):
 
 def next_step(state: State, seen: Seen) -> Step:
     """The next step of a move."""
+    if not seen.folder:
+        return Step.WAIT
     match state:
         case State.PLANNED:
             return _planned(seen)
@@ -118,8 +123,6 @@ def _planned(seen: Seen) -> Step:
 
 
 def _copied(seen: Seen) -> Step:
-    if not seen.folder:
-        return Step.WAIT
     if seen.target is Sight.OURS:
         return Step.RECORD if seen.part is Sight.GONE else Step.REMOVE_PART
     if seen.source is not Sight.GONE:
@@ -130,7 +133,7 @@ def _copied(seen: Seen) -> Step:
 
 
 def _recorded(seen: Seen) -> Step:
-    if seen.target is not Sight.OURS:
-        return Step.WAIT
+    if seen.target is not Sight.OURS or not seen.source_folder:
+        return Step.WAIT  # a source that is not seen may still be there
     # A source that is no longer what was copied is somebody else's, or holds more: it stays.
     return Step.REMOVE_SOURCE if seen.source is Sight.OURS else Step.FORGET

@@ -21,6 +21,9 @@ from tests.services.waiting import eventually
 
 Row = dict[str, str]
 
+#: One of them waits until a registration lapses.
+pytestmark = pytest.mark.timeout(60)
+
 all_drivers = pytest.mark.parametrize("asterisk", ALL_VERSIONS, indirect=True)
 
 NOBODY = PeerTruth("(Unspecified)", "0", "UNKNOWN", "", "")

@@ -51,9 +51,11 @@ def test_what_nobody_can_tell_waits() -> None:
     assert {next_step(state, nothing) for state in State} == {Step.WAIT}
 
 
-def test_a_share_that_is_not_mounted_waits_once_there_may_be_a_copy_on_it() -> None:
+def test_a_share_that_is_not_mounted_is_waited_for() -> None:
     away = Seen(OURS, GONE, GONE, linked=False, folder=False)
-    assert [next_step(state, away) for state in State] == [Step.UNDO, Step.WAIT, Step.WAIT]
+    assert {next_step(state, away) for state in State} == {Step.WAIT}
+    source_away = Seen(GONE, OURS, GONE, linked=False, folder=True, source_folder=False)
+    assert next_step(State.RECORDED, source_away) is Step.WAIT
 
 
 def test_a_source_that_was_written_to_stays() -> None:

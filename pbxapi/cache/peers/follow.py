@@ -31,6 +31,8 @@ MIN_PERIOD_S: Final = 10.0
 MAX_PERIOD_S: Final = 60.0
 _PEERS_PER_S: Final = 100
 FIRST_DETAILS_S: Final = 3.0
+#: So many times there was no list since Asterisk had not booted: it is slow, or does not tell us.
+WAITED_LONG: Final = 5
 
 #: Stands among the peers to be asked about for the outbound registrations; no peer is called so.
 _REGISTRATIONS: Final = Key("SIP", "")
@@ -50,6 +52,7 @@ class PeerFollower:
         self._relisting = Relisting(self._period_s)
         self._questions: Questions[Key] = Questions()
         self._booted = False
+        self._waited = 0
         self._sessions = 0
         self.lists = 0
         self.first_list = asyncio.Event()
@@ -62,6 +65,7 @@ class PeerFollower:
         Its FullyBooted may have come before this: Asterisk sends it together with the login.
         """
         self._sessions += 1
+        self._waited = 0
         self._store.sip.doubt_details()
         self._relisting.session_opened()
 
@@ -105,10 +109,23 @@ class PeerFollower:
     async def _list(self, asker: Asker) -> bool:
         """All lists of both drivers; before Asterisk has booted a driver may not be there yet."""
         if not self._booted:
+            self._waited += 1
+            if self._waited == WAITED_LONG:
+                _log.warning("cache.peers_waiting", missing="FullyBooted")
             return False
         session = self._sessions
-        listed = self._store.begin_list()
         started = time.monotonic()
+        if not await self._list_all(asker):
+            return False
+        took_s = time.monotonic() - started
+        if not self.first_list.is_set():
+            await self._questions.all_asked(FIRST_DETAILS_S)
+        if session == self._sessions and self._booted:
+            self._believe(took_s)
+        return True
+
+    async def _list_all(self, asker: Asker) -> bool:
+        listed = self._store.begin_list()
         try:
             await list_all(asker, listed)
             for _ in self._store.prepare(listed):
@@ -127,11 +144,6 @@ class PeerFollower:
             self._questions.ask_later(key)
             if number % CHUNK == 0:
                 await asyncio.sleep(0)
-        took_s = time.monotonic() - started
-        if not self.first_list.is_set():
-            await self._questions.all_asked(FIRST_DETAILS_S)
-        if session == self._sessions and self._booted:
-            self._believe(took_s)
         return True
 
     def _believe(self, took_s: float) -> None:

@@ -116,8 +116,12 @@ async def test_the_first_picture_is_listed_with_all_user_agents(pbx: PeersPbx) -
 async def test_nothing_is_listed_before_asterisk_has_booted(pbx: PeersPbx) -> None:
     """A driver that is not loaded yet is not a driver that is not there."""
     async with following(pbx) as daemon:
-        daemon.follower.session_opened()
+        with capture_logs() as logs:
+            daemon.follower.session_opened()
+            await eventually(lambda: logs, within_s=2, what="a word about it")
+        assert [entry["event"] for entry in logs] == ["cache.peers_waiting"]
         await quiet(pbx)
+        assert pbx.asked == {}
         assert not daemon.is_believed
         daemon.follower.event(message("FullyBooted"))
         await daemon.listed()
