@@ -45,6 +45,8 @@ _LISTED: Final = (
     "$(curl -s '{url}?{who}&action=listcalls'"
     """ | grep -o '"channelName":"[^"]*' | tail -1 | cut -c16-)"""
 )
+#: One who is logged out.
+_AGENT: Final = f"&agentNumber=2005&agentPin={demo_call_centre.PIN}"
 #: What to paste: a line for each action.
 EXAMPLES: Final = {
     "listcalls": "",
@@ -53,6 +55,14 @@ EXAMPLES: Final = {
     "dial": "&outrouteName=upc&dstNum=800123456&context=ivr",
     "spying": f"&srcExtenInternalNum=1001&dstChannelName={_LISTED}",
     "hangupcall": f"&channelName={_LISTED}",
+    "queuestatus": "&queueName=support",
+    "agentlogin": f"{_AGENT}&srcExtenInternalNum=1004",
+    "agentstatus": _AGENT,
+    "agentpause": _AGENT,
+    "agentunpause": _AGENT,
+    "agentadd": f"{_AGENT}&queueName=support&penalty=2",
+    "agentremove": f"{_AGENT}&queueName=support",
+    "agentlogout": _AGENT,
     "moverecord": "&cdrId=1&filename=first-call.wav&path={records}/archive",
     "queuestatus": "&queueName=sales",
 }
