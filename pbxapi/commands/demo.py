@@ -64,7 +64,6 @@ EXAMPLES: Final = {
     "agentremove": f"{_AGENT}&queueName=support",
     "agentlogout": _AGENT,
     "moverecord": "&cdrId=1&filename=first-call.wav&path={records}/archive",
-    "queuestatus": "&queueName=sales",
 }
 
 
