@@ -4,7 +4,7 @@ from pbxapi.actions.line_words import LINE_WORDS
 from pbxapi.actions.ports import Ports
 from pbxapi.actions.registry import Parameters, Result, action
 from pbxapi.cache.device_state import DeviceState, from_number
-from pbxapi.cache.queues.queue import Caller, Member, Queue
+from pbxapi.cache.queues.queue import UNKNOWN_IN_LISTS, Caller, Member, Queue
 from pbxapi.faults import Fault
 
 
@@ -68,12 +68,13 @@ def _words(member: Member) -> str:
 
 
 def _waiter(position: int, caller: Caller, now: float) -> dict[str, str | None]:
+    """Who waits; only a connected line that is not there is null, as in the vendor's sample."""
     return {
         "position": str(position),
         "channel": caller.channel,
         "uniqueid": caller.uniqueid,
-        "callerIdNum": caller.caller_num,
-        "callerIdName": caller.caller_name,
+        "callerIdNum": caller.caller_num or UNKNOWN_IN_LISTS,
+        "callerIdName": caller.caller_name or UNKNOWN_IN_LISTS,
         "connectedLineNum": caller.connected_num,
         "connectedLineName": caller.connected_name,
         "wait": str(caller.began.wait_s(now)),
