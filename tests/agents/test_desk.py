@@ -6,9 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from pbxapi.agents import asking
 from pbxapi.agents.desk import AgentDesk
 from pbxapi.agents.keeper import AgentKeeper
 from pbxapi.agents.membership import Place, places
+from pbxapi.agents.pins import WrongPin
+from pbxapi.ami.message import Message
+from pbxapi.ami.requests import Request
 from pbxapi.directory.agent import Agent
 from pbxapi.errors import DatabaseUnavailable, PbxRefused, PbxUnavailable
 from tests.agents.asterisk import QUEUES, Asterisk, Directory, Listener, agent, line, login, serves
@@ -382,3 +386,62 @@ async def test_a_pause_in_some_queues_and_that_of_a_stranger_are_not_followed() 
 
     assert world.directory.agents[1].login == login(100)
     assert world.listener.numbers == []
+
+
+# ---- corners
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    ["Asterisk is shutting down", "Invalid/unknown command: QueueAdd. Use Action: ListCommands"],
+)
+async def test_an_asterisk_that_is_not_up_is_unavailable(
+    refusal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_request: Request) -> Message:
+        raise PbxRefused(refusal)
+
+    world = World(agent(1, ALL))
+    monkeypatch.setattr(world.asterisk, "request", refuse)
+    with pytest.raises(PbxUnavailable, match=refusal[:20]):
+        await world.desk.log_in(1, line(100))
+
+    assert world.directory.agents[1].login is None
+
+
+async def test_a_change_that_the_picture_does_not_show_is_looked_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(agent(1, serves(it=1)))
+    monkeypatch.setattr(asking, "SEEN_WITHIN_S", 0.05)
+    monkeypatch.setattr(world.asterisk, "member", lambda _queue, _interface: None)
+    await world.desk.log_in(1, line(100))
+
+    assert world.directory.agents[1].login == login(100)
+    assert world.listener.doubts == [([1], [])]
+
+
+async def test_what_cannot_be_taken_back_is_looked_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(agent(1, ALL))
+    del world.asterisk.queues["vip"]
+    request = world.asterisk.request
+
+    async def never_remove(asked: Request) -> Message:
+        if asked.action == "QueueRemove":
+            raise PbxRefused("Permission denied")
+        return await request(asked)
+
+    monkeypatch.setattr(world.asterisk, "request", never_remove)
+    with pytest.raises(PbxRefused, match="No such queue"):
+        await world.desk.log_in(1, line(100))
+    monkeypatch.undo()
+    ((ids, attempted),) = world.listener.doubts
+    assert (ids, [change.place.queue for change in attempted]) == ([1], ["it", "sales"])
+
+    await world.settle()
+    assert world.asterisk.rows() == set()
+
+
+async def test_an_agent_who_has_just_been_removed_is_unknown() -> None:
+    with pytest.raises(WrongPin):
+        await World().desk.log_in(1, line(100))

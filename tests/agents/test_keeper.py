@@ -224,3 +224,22 @@ async def test_a_pause_of_a_lost_session_is_not_followed() -> None:
         await asyncio.sleep(0.2)
 
     assert world.directory.asked == 0
+
+
+async def test_too_many_doubts_are_one_comparison_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "MAX_DOUBTS", 10)
+    world = World(agent(1, ALL, login(100)))
+    for number in range(100):
+        world.keeper.doubtful((number,), ())
+    async with world.running():
+        await world.come_to_agree()
+
+
+async def test_a_doubt_that_cannot_be_settled_is_settled_later() -> None:
+    world = World(agent(1, ALL, login(100)))
+    world.directory.down = True
+    async with world.running():
+        world.keeper.doubtful((1,), ())
+        await eventually(lambda: world.directory.asked > 1, within_s=3, what="tried again")
+        world.directory.down = False
+        await world.come_to_agree()
