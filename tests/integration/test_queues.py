@@ -37,6 +37,7 @@ from tests.services.waiting import eventually
 CUTS: Final = int(os.environ.get("PBXAPI_TEST_CUTS", "2"))
 
 AGENT: Final = "Local/talk-1@queue-agents/n"
+SECOND_AGENT: Final = "Local/talk-6@queue-agents/n"
 LATE_AGENT: Final = "Local/late-2@queue-agents/n"
 PLAIN_AGENT: Final = "Local/plain-3@queue-agents/n"
 LONG_AGENT: Final = "Local/long-5@queue-agents/n"
@@ -75,13 +76,15 @@ class Traffic:
 
     async def agents(self) -> None:
         """Telephones and others become members."""
-        await self.phones.up("Linka_1000", ring_ms=100, talk_ms=700)
-        await self.phones.up("Linka_1001", ring_ms=300, talk_ms=900)
+        await self.phones.up("Linka_1000", ring_ms=100, talk_ms=500)
+        await self.phones.up("Linka_1001", ring_ms=300, talk_ms=700)
         for queue in (REGULAR, FIRST):
             for username in ("Linka_1000", "Linka_1001"):
                 await self.oracle.add(queue, self.interface(username), username)
             agent = {"StateInterface": "Custom:agent-1", "Penalty": "1"}
             await self.oracle.add(queue, AGENT, "Žofie \\ Černá", **agent)
+            second = {"StateInterface": "Custom:agent-6", "Penalty": "1"}
+            await self.oracle.add(queue, SECOND_AGENT, "Druhý", **second)
         late = {"StateInterface": "Custom:agent-2", "Penalty": "2"}
         await self.oracle.add(REGULAR, LATE_AGENT, "Pozdní", **late)
         await self.oracle.add(FIRST, PLAIN_AGENT, "Obyčejný")
@@ -248,12 +251,13 @@ async def test_cut_off_in_mid_call_and_no_difference(traffic: Traffic, proxy: Tc
     oracle, comparer = traffic.oracle, traffic.comparer
     for queue in (REGULAR, FIRST):
         await oracle.add(queue, AGENT, "Jan", StateInterface="Custom:agent-1")
+        await oracle.add(queue, SECOND_AGENT, "Petr", StateInterface="Custom:agent-6")
         await oracle.add(queue, PLAIN_AGENT, "Eva")
     behind_s = []
     for number in range(CUTS):
-        await traffic.calls(5)
+        await traffic.calls(4)
         await traffic.calls(2, FIRST, patience_s=1)
-        await asyncio.sleep(chance.uniform(0.1, 2.5))
+        await asyncio.sleep(chance.uniform(0.1, 2))
         listed = len(traffic.daemon.events("queues.listed"))
         if number % 2:
             assert await traffic.daemon.stop() == 0
