@@ -1,1 +1,1 @@
-"""What the PBX looks like now: channels kept from AMI events, and the views that actions read."""
+"""What the PBX looks like now: channels, peers and queues, and the views that actions read."""
