@@ -114,6 +114,10 @@ Events: {events}""")
             if answer[0][0] == "Response":
                 return answer
 
+    async def catch_up(self, ident: str = "caught-up") -> None:
+        """Receive all that was sent so far: the answer to a Ping comes after it."""
+        await self.ask("Action: Ping", ident)
+
     def events(self, name: str) -> list[Message]:
         """The events of one name that came so far."""
         return [message for message in self.messages if message[0] == ("Event", name)]

@@ -85,6 +85,7 @@ async def test_a_call_that_fails_goes_on_in_the_hangup_context(
         Event="VarSet", Variable="PBXAPI_CAUSE", Value=value(noted, "AppData")[-2:].lstrip("-")
     )
     await until_silent(simulator)
+    await lab.catch_up()
     assert not any(value(m, "Context") == "pospojeni" for m in lab.messages)
 
 

@@ -75,6 +75,7 @@ async def test_the_line_rings_and_then_the_destination(
     assert (phone["Context"], phone["Exten"]) == ("pbxapi-dial", "1001")
     assert (phone["CallerIDNum"], phone["ConnectedLineNum"]) == ("1000", "1001")
     assert target["Channel"].startswith(f"{technology}/Linka_1001-")
+    await lab.catch_up()
     linked = {value(m, "Linkedid") for m in lab.events("Newchannel")}
     assert linked == {"call-1"}
 

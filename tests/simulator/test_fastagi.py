@@ -120,7 +120,7 @@ async def test_events_of_the_conversation_have_recorded_shapes(
 ) -> None:
     await lab.ask(call(technology, CARD=cards.issue({"customCDR1": "x"}), AGI=agi), "o")
     await until_bridged(simulator)
-    await lab.ask("Action: Ping", "p")  # its answer comes after all that happened before
+    await lab.catch_up()
     known = recorded_shapes(version)
     seen = [m for m in lab.messages if value(m, "Event").startswith("AGIExec")]
     assert [value(m, "Event") for m in seen] == ["AGIExecStart", "AGIExecEnd"] * 2
@@ -259,6 +259,7 @@ async def test_asking_leaves_the_events_that_were_recorded(
     """What a client sees of the channel that asks."""
     await lab.ask(call(technology, CARD=cards.issue({"customCDR1": "x"}), AGI=agi), "o")
     await until_bridged(simulator)
+    await lab.catch_up()
     recorded = messages(captures.read(str(version), "click-to-call-cdr"))
 
     def asking(session: list[list[tuple[str, str]]]) -> list[tuple[str, str]]:

@@ -65,10 +65,6 @@ def told(session: Iterable[Message], name: str) -> list[tuple[str, ...]]:
     ]
 
 
-async def until_quiet(lab: AmiClient, ident: str) -> None:
-    await lab.ask("Action: Ping", ident)
-
-
 async def settle(lab: AmiClient, version: Version, name: str) -> None:
     """The first question to a phone that registered has been answered."""
     if version == 16:
@@ -185,7 +181,7 @@ async def test_register_and_leave_go_as_recorded(
     await settle(lab, version, "Linka_1005")
     simulator.peers.register("Linka_1005")
     simulator.peers.unregister("Linka_1005")
-    await until_quiet(lab, "q")
+    await lab.catch_up("q")
     recorded = messages(captures.read(str(version), "register"))
     assert told(lab.messages, "Linka_1005") == told(recorded, "Linka_1005")
 
@@ -196,7 +192,7 @@ async def test_a_phone_that_answers_no_more_goes_as_recorded(
     simulator.peers.register("Linka_1006")
     await settle(lab, version, "Linka_1006")
     simulator.peers.lose("Linka_1006")
-    await until_quiet(lab, "q")
+    await lab.catch_up("q")
     recorded = messages(captures.read(str(version), "register-expire-unreachable"))
     seen, wanted = told(lab.messages, "Linka_1006"), told(recorded, "Linka_1006")
     # Asterisk tells of the device from another thread than of the peer.
@@ -207,7 +203,7 @@ async def test_a_phone_that_answers_no_more_goes_as_recorded(
         t for t in wanted if t[0] == "DeviceStateChange"
     ]
     simulator.peers.find("Linka_1006")
-    await until_quiet(lab, "q2")
+    await lab.catch_up("q2")
     assert told(lab.messages, "Linka_1006")[-1][1] == "NOT_INUSE"
 
 
@@ -216,7 +212,7 @@ async def test_lagged_is_a_word_of_chan_sip(
 ) -> None:
     simulator.peers.set_round_trip("Linka_1000", 1999)
     simulator.peers.set_round_trip("Linka_1000", 2048)
-    await until_quiet(lab, "q")
+    await lab.catch_up("q")
     if version == 22:
         assert told(lab.messages, "Linka_1000") == []
         await lab.ask("Action: PJSIPShowContacts", "c")
@@ -236,7 +232,7 @@ async def test_lagged_is_a_word_of_chan_sip(
     response = await lab.until(Event="OriginateResponse")
     assert value(response, "Reason") == "0"
     simulator.peers.set_round_trip("Linka_1000", 30)
-    await until_quiet(lab, "q2")
+    await lab.catch_up("q2")
     assert told(lab.messages, "Linka_1000")[2:] == [
         ("PeerStatus", "Reachable", "", ""),
         ("DeviceStateChange", "NOT_INUSE", "", ""),
@@ -275,7 +271,7 @@ async def test_a_pjsip_phone_has_several_contacts() -> None:
         second = simulator.peers.register("Linka_1000", "192.0.2.8")
         await client.until(Event="ContactStatus", URI=second.uri, ContactStatus="Reachable")
         simulator.peers.unregister("Linka_1000", second.uri)
-        await until_quiet(client, "q")
+        await client.catch_up("q")
         assert [t[1] for t in told(client.messages, "Linka_1000")] == [
             "NonQualified", "Reachable", "Removed",
         ]  # fmt: skip
@@ -298,7 +294,7 @@ async def test_device_states_follow_the_calls(
         if channel["Channel"] in simulator.pbx.channels:
             simulator.hangup(channel["Channel"])
     await eventually(lambda: not simulator.channels, within_s=5, what="no channel")
-    await until_quiet(lab, "q")
+    await lab.catch_up("q")
     states = {
         name: [t[1] for t in told(lab.messages, name)]
         for name in ("Linka_1000", "Linka_1001", "Linka_1004")
@@ -415,10 +411,10 @@ async def test_events_can_be_held_back(simulator: Simulator, lab: AmiClient) -> 
     simulator.pbx.announcer.hold()
     simulator.peers.lose("Linka_1000")
     simulator.peers.find("Linka_1000")
-    await until_quiet(lab, "q")
+    await lab.catch_up("q")
     assert told(lab.messages, "Linka_1000") == []
     simulator.pbx.announcer.release()
-    await until_quiet(lab, "q2")
+    await lab.catch_up("q2")
     assert [t[1] for t in told(lab.messages, "Linka_1000")][-1] == "NOT_INUSE"
 
 

@@ -19,6 +19,7 @@ async def test_the_phone_of_the_line_is_recorded(
 ) -> None:
     await lab.ask(call(technology, RECORD=PATH), "o")
     await until_bridged(simulator)
+    await lab.catch_up()
     (started,) = lab.events("MixMonitorStart")
     assert value(started, "Channel").startswith(f"{technology}/Linka_1000-")
     named = await lab.until(Event="VarSet", Variable="MIXMONITOR_FILENAME")
@@ -52,6 +53,7 @@ async def test_nothing_is_recorded_unasked(
 ) -> None:
     await lab.ask(call(technology), "o")
     await until_bridged(simulator)
+    await lab.catch_up()
     assert lab.events("MixMonitorStart") == []
 
 
@@ -83,4 +85,5 @@ async def test_a_macro_that_does_not_exist_hinders_nothing(
 ) -> None:
     await lab.ask(call(technology, MACRO="neni"), "o")
     await until_bridged(simulator)
+    await lab.catch_up()
     assert not any("neni" in value(m, "AppData") for m in lab.events("Newexten"))

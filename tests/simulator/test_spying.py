@@ -54,6 +54,7 @@ async def test_a_channel_whose_name_only_begins_so_is_not_heard(
     await lab.ask(spying(technology, SPY=spied[:-1]), "o")
     await lab.until(Event="Newexten", Application="ChanSpy")
     await until(lambda: not any("_1005-" in name for name in names(simulator)), "the spy is gone")
+    await lab.catch_up()
     assert lab.events("ChanSpyStart") == []
 
 
