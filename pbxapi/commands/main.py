@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 a failure that one line on standard error explains, 2 bad 
 
 import argparse
 import asyncio
+import importlib
 import os
 import signal
 import sys
@@ -13,29 +14,30 @@ from types import FrameType, ModuleType
 from typing import Final
 
 from pbxapi import __version__
-from pbxapi.commands import agent, db, demo, serve, simulate, user
 from pbxapi.errors import PbxapiError, UsageError
 
 #: As a shell tells of a process that SIGINT ended.
 INTERRUPTED: Final = 128 + signal.SIGINT
-COMMANDS: Final[dict[str, ModuleType]] = {
-    "serve": serve,
-    "demo": demo,
-    "simulate": simulate,
-    "db": db,
-    "user": user,
-    "agent": agent,
-}
+#: Each is a module of this package.
+COMMANDS: Final = ("serve", "demo", "simulate", "db", "user", "agent")
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; each command adds its own arguments."""
+def _module(command: str) -> ModuleType:
+    return importlib.import_module(f"pbxapi.commands.{command}")
+
+
+def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of this command line; each command adds its own arguments.
+
+    Where the command comes first, no other is imported: that takes longer than most of them do.
+    """
     parser = argparse.ArgumentParser(
         prog="pbxapi", description="The legacy api.php of an Asterisk PBX, as a daemon."
     )
     parser.add_argument("--version", action="version", version=f"pbxapi {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, module in COMMANDS.items():
+    for name in argv[:1] if argv and argv[0] in COMMANDS else COMMANDS:
+        module = _module(name)
         summary = (module.__doc__ or "").splitlines()[0]
         module.add_arguments(commands.add_parser(name, help=summary, description=summary))
     return parser
@@ -43,11 +45,12 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    args = make_parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    args = make_parser(argv).parse_args(argv)
     # asyncio's own handler would only cancel a task: Ctrl-C at a prompt would have to be repeated.
     signal.signal(signal.SIGINT, _interrupt)
     try:
-        code: int = asyncio.run(COMMANDS[args.command].run(args, os.environ))
+        code: int = asyncio.run(_module(args.command).run(args, os.environ))
     except PbxapiError as error:
         code = _fail(error)
     except ExceptionGroup as group:  # a task group wraps what ends it

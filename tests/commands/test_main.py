@@ -263,7 +263,7 @@ def _main_raising(raised: BaseException, monkeypatch: pytest.MonkeyPatch) -> int
         raise raised
 
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(COMMANDS["db"], "run", fail)
+    monkeypatch.setattr("pbxapi.commands.db.run", fail)
     try:
         return command_line.main(["db", "status"])
     finally:

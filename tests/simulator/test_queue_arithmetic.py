@@ -121,7 +121,7 @@ async def test_events_account_for_every_caller_and_every_count(version: Version)
     clock, recorder = VirtualClock(), Recorder()
     async with Simulator(options, clock) as simulator:
         simulator.pbx.announcer.listen(recorder)
-        clock.advance(600)
+        clock.advance(240)
         queues = {q.name: q for q in simulator.queues.values()}
         seen = {name: Followed() for name in queues}
         kinds = {
