@@ -1,7 +1,6 @@
 """Who an agent is: his PIN costs argon2 once, and guesses are few."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -82,25 +81,18 @@ async def test_a_pin_that_was_right_costs_neither_argon2_nor_a_query(
 ) -> None:
     await outcome(pins, "1000")
     asked = directory.asked
-    started = time.perf_counter()
     for _ in range(1000):
         await pins.authenticate("1000", PIN, CRM)
-    took_s = time.perf_counter() - started
-
     assert (checks, directory.asked) == ([PIN], asked)
-    assert took_s < 0.2  # 10 µs each on an idle machine
 
 
-async def test_unknown_agents_take_the_time_of_known_ones(pins: AgentPins) -> None:
-    async def median_s(number: str) -> float:
-        took = []
-        for attempt in range(3):
-            started = time.perf_counter()
-            assert await outcome(pins, number, f"000{attempt}") == "wrong"
-            took.append(time.perf_counter() - started)
-        return sorted(took)[1]
-
-    assert 0.2 < await median_s("9999") / await median_s("1000") < 5
+async def test_unknown_agents_take_the_time_of_known_ones(
+    pins: AgentPins, checks: list[str]
+) -> None:
+    """One argon2 check each, whether or not there is a hash to check against."""
+    for number in ("9999", "1000"):
+        assert await outcome(pins, number, "0001") == "wrong"
+    assert checks == ["0001", "0001"]
 
 
 async def test_what_the_daemon_changed_is_known_at_once_what_others_did_soon(
