@@ -19,6 +19,7 @@ It shares no code with `pbxapi.ami`: two ends that are written twice cannot agre
     cdr.py              the rows that calls leave
     scheduler.py, clock.py                        threads and time
     load.py, peer_life.py, agent_life.py          random traffic, phones and agents
+    moments.py          when such things happen
 """
 
 from pbxapi.simulator.cdr import CdrRow

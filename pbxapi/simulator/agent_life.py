@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from pbxapi.simulator.clock import Timer
+from pbxapi.simulator.moments import Moments
 from pbxapi.simulator.queue_config import MemberConfig
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class AgentLife:
     def __init__(self, pbx: "Pbx") -> None:
         self._pbx = pbx
         self._random = random.Random(pbx.options.seed + 3)  # noqa: S311 - repeatable on purpose
-        self._timer: Timer | None = None
+        self._moments = Moments(pbx, self._random, pbx.options.agent_life, self._happen)
         self._kinds: tuple[tuple[Callable[[str], None], int], ...] = (
             (self._pause, 60),
             (self._leave, 25),
@@ -30,18 +30,12 @@ class AgentLife:
 
     def start(self) -> None:
         """Begin; harmless where nothing is to happen or there is no queue."""
-        if self._pbx.options.agent_life > 0 and self._pbx.options.queues:
-            self._wait()
+        if self._pbx.options.queues:
+            self._moments.start()
 
     def stop(self) -> None:
         """Let nothing more happen."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _wait(self) -> None:
-        pause_s = self._random.expovariate(self._pbx.options.agent_life)
-        self._timer = self._pbx.scheduler.later(pause_s, self._happen)
+        self._moments.stop()
 
     def _happen(self) -> None:
         queue = self._random.choice(list(self._pbx.queues.values()))
@@ -49,7 +43,6 @@ class AgentLife:
             interface = self._random.choice(list(queue.members))
             kinds, shares = zip(*self._kinds, strict=True)
             self._random.choices(kinds, shares)[0](interface)
-        self._wait()
 
     def _later(self, act: Callable[[], None]) -> None:
         self._pbx.scheduler.later(self._random.uniform(*_AWAY_S), act)

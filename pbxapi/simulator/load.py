@@ -11,7 +11,7 @@ from typing import Final
 
 from pbxapi.simulator import phones, transfers
 from pbxapi.simulator.channels import Channel, State
-from pbxapi.simulator.clock import Timer
+from pbxapi.simulator.moments import Moments
 from pbxapi.simulator.options import Behaviour, Device
 from pbxapi.simulator.originate import OriginateRequest, Origination
 from pbxapi.simulator.pbx import Pbx
@@ -44,7 +44,7 @@ class Traffic:
     def __init__(self, pbx: Pbx) -> None:
         self._pbx = pbx
         self._random = random.Random(pbx.options.seed + 1)  # noqa: S311 - repeatable on purpose
-        self._timer: Timer | None = None
+        self._moments = Moments(pbx, self._random, pbx.options.cps, self._arrive)
         self._kinds: tuple[tuple[Callable[[float], None], int], ...] = (
             (self._incoming, 35),
             (self._internal, 35),
@@ -56,18 +56,12 @@ class Traffic:
 
     def start(self) -> None:
         """Begin with the first call; harmless without a target number of calls."""
-        if self._pbx.options.calls > 0 and self._pbx.options.cps > 0:
-            self._wait()
+        if self._pbx.options.calls > 0:
+            self._moments.start()
 
     def stop(self) -> None:
         """Begin no more calls."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _wait(self) -> None:
-        pause_s = self._random.expovariate(self._pbx.options.cps)
-        self._timer = self._pbx.scheduler.later(pause_s, self._arrive)
+        self._moments.stop()
 
     def _arrive(self) -> None:
         options = self._pbx.options
@@ -76,7 +70,6 @@ class Traffic:
             talk_s = max(_MIN_TALK_S, self._random.expovariate(1 / mean_s))
             kinds, shares = zip(*self._kinds, strict=True)
             self._random.choices(kinds, shares)[0](talk_s)
-        self._wait()
 
     def _phone(self) -> Device:
         return self._pbx.devices[self._random.choice(self._pbx.devices.phones)]

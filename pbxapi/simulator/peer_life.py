@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from pbxapi.simulator.clock import Timer
+from pbxapi.simulator.moments import Moments
 from pbxapi.simulator.peers import MAX_ROUND_TRIP_MS
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class PeerLife:
     def __init__(self, pbx: "Pbx") -> None:
         self._pbx = pbx
         self._random = random.Random(pbx.options.seed + 2)  # noqa: S311 - repeatable on purpose
-        self._timer: Timer | None = None
+        self._moments = Moments(pbx, self._random, pbx.options.peer_life, self._happen)
         self._kinds: tuple[tuple[Callable[[str], None], int], ...] = (
             (self._renew, 40),
             (self._leave, 20),
@@ -34,18 +34,12 @@ class PeerLife:
 
     def start(self) -> None:
         """Begin; harmless where nothing is to happen or there is no phone."""
-        if self._pbx.options.peer_life > 0 and self._pbx.devices.phones:
-            self._wait()
+        if self._pbx.devices.phones:
+            self._moments.start()
 
     def stop(self) -> None:
         """Let nothing more happen."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _wait(self) -> None:
-        pause_s = self._random.expovariate(self._pbx.options.peer_life)
-        self._timer = self._pbx.scheduler.later(pause_s, self._happen)
+        self._moments.stop()
 
     def _happen(self) -> None:
         peers, phones = self._pbx.peers, self._pbx.devices.phones
@@ -57,7 +51,6 @@ class PeerLife:
         if peers.answers(name):
             kinds, shares = zip(*self._kinds, strict=True)
             self._random.choices(kinds, shares)[0](name)
-        self._wait()
 
     def _later(self, act: Callable[[], object]) -> None:
         self._pbx.scheduler.later(self._random.uniform(*_TROUBLE_S), lambda: (act(), None)[1])
