@@ -31,6 +31,10 @@ def header(action: Action, name: str) -> str:
     return next((value for key, value in action if key == name), "")
 
 
+#: Of the loop, from accept() to the first line of a handler (asyncio, selector_events.py): four.
+_TURNS = 8
+
+
 class Connection:
     """One client, as the script sees it."""
 
@@ -121,8 +125,18 @@ class AmiServer:
         traceback: TracebackType | None,
     ) -> None:
         self._server.close()
+        await self._end_scripts()
+        # A connection that has just been accepted gets its task, and a transport that was closed
+        # its end, some turns of the loop later: without them both would be left open.
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        await self._end_scripts()
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        if self._failures and error is None:
+            raise self._failures[0]
+
+    async def _end_scripts(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._failures and error is None:
-            raise self._failures[0]
