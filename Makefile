@@ -10,6 +10,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 # Tests mostly wait for telephones to ring. Each process of theirs has servers of its own.
 TEST_PROCESSES ?= 2
+# Real telephones ring in real time, and a busy machine is late now and then: what fails is tried
+# once more, and the summary names it. What fails twice has failed.
+TEST_RERUNS ?= 1
 
 # Where everything can be had, a test that lacks something fails instead of being skipped.
 ifneq ($(or $(filter true,$(CI)),$(filter 0,$(shell id -u))),)
@@ -31,7 +34,8 @@ test:
 		echo "The tests with a real Asterisk are skipped on this machine."; require=; \
 	elif [ $$status -ne 0 ]; then exit $$status; fi; \
 	rm -f .coverage .coverage.*; \
-	PBXAPI_TEST_REQUIRE_ALL=$$require $(BIN)/coverage run -m pytest -n $(TEST_PROCESSES); status=$$?; \
+	PBXAPI_TEST_REQUIRE_ALL=$$require $(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) \
+		--reruns $(TEST_RERUNS) -raR; status=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$status
 
 lint: .venv/test
