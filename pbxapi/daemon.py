@@ -3,17 +3,19 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import structlog
 
 from pbxapi.access.credentials import Gatekeeper
+from pbxapi.actions import ACTIONS
 from pbxapi.actions.ports import CallCentre, Ports
 from pbxapi.agents.office import AgentOffice
 from pbxapi.agents.pauses import PauseFollower
 from pbxapi.agents.picture import QueuePicture
 from pbxapi.agi.cards import CallCards
 from pbxapi.agi.server import serving_agi
+from pbxapi.agi.tally import CallTally
 from pbxapi.ami.manager import AmiManager, Listener
 from pbxapi.cache.channels.calls import Owner, OwnerOf
 from pbxapi.cache.channels.follow import ChannelFollower
@@ -31,9 +33,15 @@ from pbxapi.directory.agents import Agents
 from pbxapi.directory.devices import DeviceIndex
 from pbxapi.directory.lines import Lines
 from pbxapi.directory.pool import Directory
+from pbxapi.monitoring.database import DatabaseProbe
+from pbxapi.monitoring.loop_lag import LoopLag
+from pbxapi.monitoring.monitor import Monitor
+from pbxapi.monitoring.sources import Picture, Sources
 from pbxapi.recordings.moves import RecordMoves
 from pbxapi.web.app import LegacyApi, make_app
+from pbxapi.web.probes import Probes
 from pbxapi.web.server import serving
+from pbxapi.web.tally import RequestTally
 
 _log = structlog.get_logger()
 
@@ -60,11 +68,11 @@ class _Pictures:
 
     def __init__(self, asterisk_time: Callable[[], float]) -> None:
         self.channels = ChannelStore()
-        queue_store = QueueStore()
-        self.queues = QueueBoard(queue_store)
+        self._queue_store = QueueStore()
+        self.queues = QueueBoard(self._queue_store)
         self.peers = PeerStore()
         self._channel_follower = ChannelFollower(self.channels)
-        self._queue_follower = QueueFollower(queue_store, asterisk_time)
+        self._queue_follower = QueueFollower(self._queue_store, asterisk_time)
         self._peer_follower = PeerFollower(self.peers)
         self.queues_listed_anew = self._queue_follower.listed_anew
         self.pauses = PauseFollower()
@@ -79,6 +87,28 @@ class _Pictures:
             group.create_task(self._queue_follower.run(manager), name="queues"),
             group.create_task(self._peer_follower.run(manager), name="peers"),
         ]
+
+    def monitored(self) -> dict[str, Picture]:
+        """What there is to say of each."""
+        return {
+            "channels": Picture(
+                freshness=self.channels.freshness,
+                size=lambda: len(self.channels.channels),
+                lists=lambda: self._channel_follower.lists,
+                repaired=lambda: self._channel_follower.repaired,
+            ),
+            "queues": Picture(
+                freshness=self._queue_store.freshness,
+                size=lambda: len(self._queue_store.queues),
+                lists=lambda: self._queue_follower.lists,
+                repaired=lambda: self._queue_follower.repaired,
+            ),
+            "peers": Picture(
+                freshness=self.peers.freshness,
+                size=lambda: len(self.peers),
+                lists=lambda: self._peer_follower.lists,
+            ),
+        }
 
 
 def _make_manager(ami: Ami, listener: Listener) -> AmiManager:
@@ -109,6 +139,43 @@ def _open_office(
     )
 
 
+def _sources(
+    manager: AmiManager,
+    pictures: _Pictures,
+    agi: CallTally,
+    cards: CallCards,
+    recordings: RecordMoves,
+) -> Sources:
+    return Sources(
+        requests=RequestTally(ACTIONS),
+        manager=manager,
+        events=pictures.listener.counts,
+        pictures=pictures.monitored(),
+        agi=agi,
+        cards=cards,
+        recordings=recordings,
+        loop_lag=LoopLag(),
+    )
+
+
+def _tend(
+    group: asyncio.TaskGroup,
+    sources: Sources,
+    pictures: _Pictures,
+    devices: DeviceIndex,
+    office: AgentOffice,
+) -> list[asyncio.Task[Any]]:
+    """Do what has to be done all the time."""
+    return [
+        group.create_task(sources.manager.run(), name="ami"),
+        *pictures.follow(group, sources.manager),
+        group.create_task(devices.follow(), name="devices"),
+        group.create_task(office.run(pictures.pauses), name="agents"),
+        group.create_task(sources.recordings.run(), name="recordings"),
+        group.create_task(sources.loop_lag.run(), name="loop lag"),
+    ]
+
+
 async def run(
     config: Config, stop: asyncio.Event, on_listening: Callable[[str], None] = lambda _url: None
 ) -> None:
@@ -124,6 +191,7 @@ async def run(
     pictures = _Pictures(asterisk_time)
     manager = _make_manager(config.ami, pictures.listener)
     cards = CallCards(time.monotonic)
+    agi_tally = CallTally()
 
     def in_call(call_ids: Collection[str]) -> bool:
         return calls.goes_on(call_ids, time.monotonic())
@@ -132,7 +200,7 @@ async def run(
         Directory(config.database.dsn) as directory,
         Gatekeeper(directory) as gatekeeper,
         RecordMoves(directory, config.records.roots, in_call) as recordings,
-        serving_agi(cards, config.fastagi.listen) as agi_address,
+        serving_agi(cards, config.fastagi.listen, tally=agi_tally) as agi_address,
         _open_office(config, directory, gatekeeper, manager, pictures) as office,
     ):
         devices = DeviceIndex(directory)
@@ -154,15 +222,13 @@ async def run(
             ring_timeout_s=config.originate.ring_timeout,
         )
         api = LegacyApi(ports, gatekeeper, config.http.trusted_proxies)
+        sources = _sources(manager, pictures, agi_tally, cards, recordings)
+        monitor = Monitor(sources, DatabaseProbe(directory, time.monotonic), time.monotonic)
+        app = make_app(api, config.http.path)
+        Probes(monitor, gatekeeper, config.http.trusted_proxies).attach(app)
         async with asyncio.TaskGroup() as group:
-            background = [
-                group.create_task(manager.run(), name="ami"),
-                *pictures.follow(group, manager),
-                group.create_task(devices.follow(), name="devices"),
-                group.create_task(office.run(pictures.pauses), name="agents"),
-                group.create_task(recordings.run(), name="recordings"),
-            ]
-            async with serving(make_app(api, config.http.path), config.http.listen) as url:
+            background = _tend(group, sources, pictures, devices, office)
+            async with serving(app, config.http.listen) as url:
                 on_listening(url)
                 await stop.wait()
                 _log.info("daemon.stopping")
