@@ -46,14 +46,18 @@ class Authenticator(Protocol):
 
 
 class LegacyApi:
-    """The handler of the legacy path."""
+    """The handler of the legacy path.
+
+    Attributes:
+        ports, trusted_proxies: May be replaced at any time; requests that come later have the new.
+    """
 
     def __init__(
         self, ports: Ports, gatekeeper: Authenticator, trusted_proxies: Sequence[IpNetwork]
     ) -> None:
-        self._ports = ports
+        self.ports = ports
         self._gatekeeper = gatekeeper
-        self._trusted_proxies = trusted_proxies
+        self.trusted_proxies = trusted_proxies
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request; whatever happens, with the JSON that its client understands."""
@@ -77,7 +81,7 @@ class LegacyApi:
 
     async def _answer(self, request: web.Request) -> tuple[Action, Result]:
         params = await read_params(request)
-        address = client_address(request, self._trusted_proxies)
+        address = client_address(request, self.trusted_proxies)
         user = await self._authenticate(params, address)
         action = _choose(params)
         structlog.contextvars.bind_contextvars(action=action.name, user=user.username)
@@ -89,7 +93,7 @@ class LegacyApi:
             raise Fault(902, name=hostile)
         check_lengths(params, action.parameters)
         client = Client(user.username, "" if address is None else str(address))
-        return action, await action.handler(replace(self._ports, client=client), params)
+        return action, await action.handler(replace(self.ports, client=client), params)
 
     async def _authenticate(self, params: Parameters, address: IpAddress | None) -> ApiUser:
         user = await self._gatekeeper.authenticate(
