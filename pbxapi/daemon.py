@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import structlog
@@ -38,6 +39,7 @@ from pbxapi.monitoring.loop_lag import LoopLag
 from pbxapi.monitoring.monitor import Monitor
 from pbxapi.monitoring.sources import Picture, Sources
 from pbxapi.recordings.moves import RecordMoves
+from pbxapi.reloading import OnReload, Reloading
 from pbxapi.web.app import LegacyApi, make_app
 from pbxapi.web.probes import Probes
 from pbxapi.web.server import serving
@@ -139,14 +141,15 @@ def _open_office(
     )
 
 
-def _sources(
+def _monitor(
     manager: AmiManager,
     pictures: _Pictures,
     agi: CallTally,
     cards: CallCards,
     recordings: RecordMoves,
-) -> Sources:
-    return Sources(
+    directory: Directory,
+) -> Monitor:
+    sources = Sources(
         requests=RequestTally(ACTIONS),
         manager=manager,
         events=pictures.listener.counts,
@@ -156,6 +159,7 @@ def _sources(
         recordings=recordings,
         loop_lag=LoopLag(),
     )
+    return Monitor(sources, DatabaseProbe(directory, time.monotonic), time.monotonic)
 
 
 def _tend(
@@ -176,10 +180,38 @@ def _tend(
     ]
 
 
+def _renewal(
+    api: LegacyApi, gatekeeper: Gatekeeper, office: AgentOffice, recordings: RecordMoves
+) -> OnReload:
+    """What a new configuration changes while everything goes on; users are read again too."""
+
+    def renew(config: Config) -> None:
+        security = config.security
+        gatekeeper.all_changed()
+        office.pins.all_changed()
+        office.pins.limit(security.max_failures, security.lockout_seconds)
+        recordings.set_roots(config.records.roots)
+        api.trusted_proxies = config.http.trusted_proxies
+        api.ports = replace(
+            api.ports,
+            call_centre=replace(api.ports.call_centre, status_mode=config.agents.status_mode),
+            record_roots=config.records.roots,
+            ring_timeout_s=config.originate.ring_timeout,
+        )
+
+    return renew
+
+
 async def run(
-    config: Config, stop: asyncio.Event, on_listening: Callable[[str], None] = lambda _url: None
+    config: Config,
+    stop: asyncio.Event,
+    on_listening: Callable[[str], None] = lambda _url: None,
+    *,
+    reloading: Reloading | None = None,
 ) -> None:
     """Run the daemon until `stop` is set; `on_listening` is told its base URL.
+
+    Whatever depends on a live key of the configuration is added to `reloading.on_reload`.
 
     Raises:
         UsageError: the configuration asks for something that cannot be had here.
@@ -188,6 +220,7 @@ async def run(
     def asterisk_time() -> float:
         return manager.asterisk_time()
 
+    reloading = reloading or Reloading(config, lambda: config)
     pictures = _Pictures(asterisk_time)
     manager = _make_manager(config.ami, pictures.listener)
     cards = CallCards(time.monotonic)
@@ -222,12 +255,14 @@ async def run(
             ring_timeout_s=config.originate.ring_timeout,
         )
         api = LegacyApi(ports, gatekeeper, config.http.trusted_proxies)
-        sources = _sources(manager, pictures, agi_tally, cards, recordings)
-        monitor = Monitor(sources, DatabaseProbe(directory, time.monotonic), time.monotonic)
-        app = make_app(api, config.http.path)
-        Probes(monitor, gatekeeper, config.http.trusted_proxies).attach(app)
+        monitor = _monitor(manager, pictures, agi_tally, cards, recordings, directory)
+        app = Probes(monitor, gatekeeper, api).attach(make_app(api, config.http.path))
+        reloading.on_reload.append(_renewal(api, gatekeeper, office, recordings))
         async with asyncio.TaskGroup() as group:
-            background = _tend(group, sources, pictures, devices, office)
+            background = [
+                *_tend(group, monitor.sources, pictures, devices, office),
+                group.create_task(reloading.run(), name="reloading"),
+            ]
             async with serving(app, config.http.listen) as url:
                 on_listening(url)
                 await stop.wait()

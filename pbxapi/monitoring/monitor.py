@@ -32,27 +32,30 @@ class Monitor:
         sources: What is looked at.
         database: Asks the database.
         clock: Monotonic seconds, the clock of the caches.
+
+    Attributes:
+        sources: As given.
     """
 
     def __init__(
         self, sources: Sources, database: DatabaseProbe, clock: Callable[[], float]
     ) -> None:
-        self._sources = sources
+        self.sources = sources
         self._database = database
         self._clock = clock
 
     async def readiness(self) -> Readiness:
         """Whether requests can be answered now."""
         database = await self._database.is_up()
-        return readiness(self._sources, self._clock(), database=database)
+        return readiness(self.sources, self._clock(), database=database)
 
     async def metrics(self) -> bytes:
         """All metrics, as Prometheus reads them."""
         database = await self._database.is_up()
         process = await asyncio.to_thread(_process)
         now = self._clock()
-        ready = readiness(self._sources, now, database=database).ready
-        ours = families(self._sources, now, database=database, ready=ready)
+        ready = readiness(self.sources, now, database=database).ready
+        ours = families(self.sources, now, database=database, ready=ready)
         written = []
         for family in (*ours, *process):
             written.append(generate_latest(_Only(family)))
