@@ -123,6 +123,14 @@ def _make_manager(ami: Ami, listener: Listener) -> AmiManager:
     )
 
 
+def _open_gate(config: Config, directory: Directory) -> Gatekeeper:
+    return Gatekeeper(
+        directory,
+        max_failures=config.security.max_failures,
+        lockout_s=config.security.lockout_seconds,
+    )
+
+
 def _open_office(
     config: Config,
     directory: Directory,
@@ -231,7 +239,7 @@ async def run(
 
     async with (
         Directory(config.database.dsn) as directory,
-        Gatekeeper(directory) as gatekeeper,
+        _open_gate(config, directory) as gatekeeper,
         RecordMoves(directory, config.records.roots, in_call) as recordings,
         serving_agi(cards, config.fastagi.listen, tally=agi_tally) as agi_address,
         _open_office(config, directory, gatekeeper, manager, pictures) as office,

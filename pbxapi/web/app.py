@@ -41,8 +41,13 @@ _log = structlog.get_logger()
 class Authenticator(Protocol):
     """Tells who somebody is."""
 
-    async def authenticate(self, username: str, password: str, /) -> ApiUser:
-        """The user; raises Fault 100, or DatabaseUnavailable where there is no knowing."""
+    async def authenticate(
+        self, username: str, password: str, address: IpAddress | None, /
+    ) -> ApiUser:
+        """The user, who may come from there.
+
+        Raises Fault 100 or 903, or DatabaseUnavailable where there is no knowing.
+        """
 
 
 class LegacyApi:
@@ -82,7 +87,9 @@ class LegacyApi:
     async def _answer(self, request: web.Request) -> tuple[Action, Result]:
         params = await read_params(request)
         address = client_address(request, self.trusted_proxies)
-        user = await self._authenticate(params, address)
+        user = await self._gatekeeper.authenticate(
+            params.get("username", ""), params.get("password", ""), address
+        )
         action = _choose(params)
         structlog.contextvars.bind_contextvars(action=action.name, user=user.username)
         user.require(action.permission)
@@ -94,14 +101,6 @@ class LegacyApi:
         check_lengths(params, action.parameters)
         client = Client(user.username, "" if address is None else str(address))
         return action, await action.handler(replace(self.ports, client=client), params)
-
-    async def _authenticate(self, params: Parameters, address: IpAddress | None) -> ApiUser:
-        user = await self._gatekeeper.authenticate(
-            params.get("username", ""), params.get("password", "")
-        )
-        if not user.may_come_from(address):
-            raise Fault(100)
-        return user
 
 
 def _encode(action: Action, result: Result) -> bytes:
