@@ -70,6 +70,10 @@ class Gatekeeper:
         await self._users.close()
         await self.passwords.close()
 
+    def all_changed(self) -> None:
+        """What the directory says of any user may be new."""
+        self._users.all_changed()
+
     async def authenticate(
         self, username: str, password: str, address: IpAddress | None
     ) -> ApiUser:

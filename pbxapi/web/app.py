@@ -52,14 +52,18 @@ class Authenticator(Protocol):
 
 
 class LegacyApi:
-    """The handler of the legacy path."""
+    """The handler of the legacy path.
+
+    Attributes:
+        ports, trusted_proxies: May be replaced at any time; requests that come later have the new.
+    """
 
     def __init__(
         self, ports: Ports, gatekeeper: Authenticator, trusted_proxies: Sequence[IpNetwork]
     ) -> None:
-        self._ports = ports
+        self.ports = ports
         self._gatekeeper = gatekeeper
-        self._trusted_proxies = trusted_proxies
+        self.trusted_proxies = trusted_proxies
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request; whatever happens, with the JSON that its client understands."""
@@ -81,7 +85,7 @@ class LegacyApi:
 
     async def _answer(self, request: web.Request) -> tuple[Action, Result]:
         params = await read_params(request)
-        address = client_address(request, self._trusted_proxies)
+        address = client_address(request, self.trusted_proxies)
         with auditing(params, address) as audit:
             action, result = await self._do(params, address, audit)
             audit.call_id = result.call_id
@@ -104,7 +108,7 @@ class LegacyApi:
             raise Fault(902, name=hostile)
         check_lengths(params, action.parameters)
         client = Client(user.username, "" if address is None else str(address))
-        return action, await action.handler(replace(self._ports, client=client), params)
+        return action, await action.handler(replace(self.ports, client=client), params)
 
 
 def _encode(action: Action, result: Result) -> bytes:
