@@ -65,8 +65,8 @@ class Site:
 async def site(ports: Ports) -> AsyncIterator[Site]:
     made = Site(ports.tcp())
     gatekeeper = Gatekeeper()
-    app = make_app(LegacyApi(make_ports({})[0], gatekeeper, ()), PATH)
-    Probes(made.monitor, gatekeeper, ()).attach(app)
+    api = LegacyApi(make_ports({})[0], gatekeeper, ())
+    app = Probes(made.monitor, gatekeeper, api).attach(make_app(api, PATH))
     async with serving(app, Listen(LOOPBACK, made.port)):
         yield made
 
