@@ -66,16 +66,26 @@ _KINDS: Final[dict[type, str]] = {str: "text", int: "a whole number", list: "a l
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """How one key is read: its type in TOML, the check that makes the value, is it a secret."""
+    """How one key is read.
+
+    Attributes:
+        kind: Its type in TOML.
+        check: Makes the value.
+        is_secret: It can be given as the name of a file, and is never shown.
+        is_live: A running daemon takes a new value over (`reloading`).
+    """
 
     kind: type
     check: Callable[[Any], Any]
     is_secret: bool = False
+    is_live: bool = False
 
 
-def _read(kind: type, check: Callable[[Any], Any], *, secret: bool = False) -> dict[str, _Key]:
+def _read(
+    kind: type, check: Callable[[Any], Any], *, secret: bool = False, live: bool = False
+) -> dict[str, _Key]:
     """The metadata of a field that is a key of the file."""
-    return {"key": _Key(kind, check, secret)}
+    return {"key": _Key(kind, check, secret, live)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +100,7 @@ class Http:
     listen: Listen = field(default=Listen("127.0.0.1", 8080), metadata=_read(str, Listen.parse))
     path: str = field(default="/api/api.php", metadata=_read(str, values.http_path))
     trusted_proxies: tuple[IpNetwork, ...] = field(
-        default=(), metadata=_read(list, values.networks)
+        default=(), metadata=_read(list, values.networks, live=True)
     )
 
 
@@ -129,7 +139,8 @@ class Records:
     """Section `records`: the directories that recordings never leave."""
 
     roots: tuple[Path, ...] = field(
-        default=(Path("/var/spool/asterisk/monitor"),), metadata=_read(list, values.roots)
+        default=(Path("/var/spool/asterisk/monitor"),),
+        metadata=_read(list, values.roots, live=True),
     )
 
 
@@ -141,7 +152,9 @@ class Originate:
         ring_timeout: Seconds, where a request names no time of its own.
     """
 
-    ring_timeout: int = field(default=30, metadata=_read(int, values.between(1, _MAX_SECONDS)))
+    ring_timeout: int = field(
+        default=30, metadata=_read(int, values.between(1, _MAX_SECONDS), live=True)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +166,7 @@ class Agents:
     """
 
     status_mode: StatusMode = field(
-        default="reason", metadata=_read(str, values.one_of(get_args(StatusMode)))
+        default="reason", metadata=_read(str, values.one_of(get_args(StatusMode)), live=True)
     )
 
 
@@ -166,17 +179,23 @@ class Security:
         lockout_seconds: For how long it then is.
     """
 
-    max_failures: int = field(default=10, metadata=_read(int, values.between(1, 1_000_000)))
-    lockout_seconds: int = field(default=60, metadata=_read(int, values.between(1, _MAX_SECONDS)))
+    max_failures: int = field(
+        default=10, metadata=_read(int, values.between(1, 1_000_000), live=True)
+    )
+    lockout_seconds: int = field(
+        default=60, metadata=_read(int, values.between(1, _MAX_SECONDS), live=True)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """Section `log`."""
 
-    level: LogLevel = field(default="info", metadata=_read(str, values.one_of(get_args(LogLevel))))
+    level: LogLevel = field(
+        default="info", metadata=_read(str, values.one_of(get_args(LogLevel)), live=True)
+    )
     format: LogFormat = field(
-        default="json", metadata=_read(str, values.one_of(get_args(LogFormat)))
+        default="json", metadata=_read(str, values.one_of(get_args(LogFormat)), live=True)
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import NoReturn
 
 import structlog
@@ -32,6 +33,7 @@ from pbxapi.directory.devices import DeviceIndex
 from pbxapi.directory.lines import Lines
 from pbxapi.directory.pool import Directory
 from pbxapi.recordings.moves import RecordMoves
+from pbxapi.reloading import OnReload, Reloading
 from pbxapi.web.app import LegacyApi, make_app
 from pbxapi.web.server import serving
 
@@ -109,10 +111,38 @@ def _open_office(
     )
 
 
+def _renewal(
+    api: LegacyApi, gatekeeper: Gatekeeper, office: AgentOffice, recordings: RecordMoves
+) -> OnReload:
+    """What a new configuration changes while everything goes on; users are read again too."""
+
+    def renew(config: Config) -> None:
+        security = config.security
+        gatekeeper.all_changed()
+        office.pins.all_changed()
+        office.pins.limit(security.max_failures, security.lockout_seconds)
+        recordings.set_roots(config.records.roots)
+        api.trusted_proxies = config.http.trusted_proxies
+        api.ports = replace(
+            api.ports,
+            call_centre=replace(api.ports.call_centre, status_mode=config.agents.status_mode),
+            record_roots=config.records.roots,
+            ring_timeout_s=config.originate.ring_timeout,
+        )
+
+    return renew
+
+
 async def run(
-    config: Config, stop: asyncio.Event, on_listening: Callable[[str], None] = lambda _url: None
+    config: Config,
+    stop: asyncio.Event,
+    on_listening: Callable[[str], None] = lambda _url: None,
+    *,
+    reloading: Reloading | None = None,
 ) -> None:
     """Run the daemon until `stop` is set; `on_listening` is told its base URL.
+
+    Whatever depends on a live key of the configuration is added to `reloading.on_reload`.
 
     Raises:
         UsageError: the configuration asks for something that cannot be had here.
@@ -121,6 +151,7 @@ async def run(
     def asterisk_time() -> float:
         return manager.asterisk_time()
 
+    reloading = reloading or Reloading(config, lambda: config)
     pictures = _Pictures(asterisk_time)
     manager = _make_manager(config.ami, pictures.listener)
     cards = CallCards(time.monotonic)
@@ -154,6 +185,7 @@ async def run(
             ring_timeout_s=config.originate.ring_timeout,
         )
         api = LegacyApi(ports, gatekeeper, config.http.trusted_proxies)
+        reloading.on_reload.append(_renewal(api, gatekeeper, office, recordings))
         async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(manager.run(), name="ami"),
@@ -161,6 +193,7 @@ async def run(
                 group.create_task(devices.follow(), name="devices"),
                 group.create_task(office.run(pictures.pauses), name="agents"),
                 group.create_task(recordings.run(), name="recordings"),
+                group.create_task(reloading.run(), name="reloading"),
             ]
             async with serving(make_app(api, config.http.path), config.http.listen) as url:
                 on_listening(url)

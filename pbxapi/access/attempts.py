@@ -75,11 +75,15 @@ class Attempts:
     """
 
     def __init__(self, max_failures: int, lockout_s: float, clock: Callable[[], float]) -> None:
-        self._max = max_failures
-        self._lockout_s = lockout_s
+        self.limit(max_failures, lockout_s)
         self._clock = clock
         self._names = _Bounded(_Name, MAX_NAMES)
         self._addresses = _Bounded(_Address, MAX_ADDRESSES)
+
+    def limit(self, max_failures: int, lockout_s: float) -> None:
+        """Other limits from now on; who is locked out stays so for the time he was told."""
+        self._max = max_failures
+        self._lockout_s = lockout_s
 
     def name_is_locked(self, name: str) -> bool:
         """Whether nobody may try this name now, not even with what is right."""

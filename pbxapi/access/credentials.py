@@ -58,6 +58,10 @@ class Gatekeeper:
         await self._users.close()
         await self.passwords.close()
 
+    def all_changed(self) -> None:
+        """What the directory says of any user may be new."""
+        self._users.all_changed()
+
     async def authenticate(self, username: str, password: str) -> ApiUser:
         """The user of this name, if the password is right and the user enabled.
 

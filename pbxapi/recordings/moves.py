@@ -15,7 +15,7 @@ import errno
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from types import TracebackType
 from typing import Any, Final, NamedTuple, NoReturn, Self, TypeVar
@@ -134,6 +134,11 @@ class RecordMoves:
         _trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    def set_roots(self, roots: Sequence[PurePath]) -> None:
+        """Other folders from now on; a move that is under way in one that goes is left to them."""
+        self._files = replace(self._files, roots=roots)
+        self._asked.set()
 
     async def close(self) -> None:
         """End all moves: undone, or left to the journal where that takes too long."""

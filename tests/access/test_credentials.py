@@ -486,3 +486,44 @@ async def test_no_password_and_no_hash_gets_into_the_log(
     ]
     assert "hunter2" not in str(logs)
     assert "argon2" not in str(logs)
+
+
+async def test_after_a_reload_a_new_user_and_a_new_right_hold_at_once(
+    gatekeeper: Gatekeeper, users: Users, checks: list[str]
+) -> None:
+    assert await code_of(gatekeeper, "new") == 100
+    await gatekeeper.authenticate("voipsun", PASSWORD)
+    users.put("new")
+    users.put("voipsun", permissions=["hangup"])
+    assert await code_of(gatekeeper, "new") == 100  # still believed
+    gatekeeper.all_changed()
+    del checks[:]
+
+    assert await code_of(gatekeeper, "new") == 0
+    assert (await gatekeeper.authenticate("voipsun", PASSWORD)).permissions == {"hangup"}
+    assert checks == [PASSWORD]  # only the new user's: who was right is still right
+
+
+async def test_a_reload_throws_nobody_out_whom_the_database_cannot_tell_of(
+    gatekeeper: Gatekeeper, users: Users
+) -> None:
+    await gatekeeper.authenticate("voipsun", PASSWORD)
+    users.down = True
+    gatekeeper.all_changed()
+
+    assert await code_of(gatekeeper, "voipsun") == 0
+
+
+async def test_what_was_asked_before_a_reload_is_asked_again(
+    gatekeeper: Gatekeeper, users: Users
+) -> None:
+    users.open.clear()
+    before = asyncio.create_task(code_of(gatekeeper, "new"))
+    await eventually(lambda: "new" in users.asked, within_s=5, what="the row is being read")
+    users.put("new")
+    gatekeeper.all_changed()
+    after = asyncio.create_task(code_of(gatekeeper, "new"))
+    await asyncio.sleep(0)
+    users.open.set()
+
+    assert (await before, await after) == (100, 0)
