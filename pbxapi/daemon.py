@@ -3,17 +3,20 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection
-from typing import NoReturn
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
 
 import structlog
 
 from pbxapi.access.credentials import Gatekeeper
+from pbxapi.actions import ACTIONS
 from pbxapi.actions.ports import CallCentre, Ports
 from pbxapi.agents.office import AgentOffice
 from pbxapi.agents.pauses import PauseFollower
 from pbxapi.agents.picture import QueuePicture
 from pbxapi.agi.cards import CallCards
 from pbxapi.agi.server import serving_agi
+from pbxapi.agi.tally import CallTally
 from pbxapi.ami.manager import AmiManager, Listener
 from pbxapi.cache.channels.calls import Owner, OwnerOf
 from pbxapi.cache.channels.follow import ChannelFollower
@@ -31,9 +34,16 @@ from pbxapi.directory.agents import Agents
 from pbxapi.directory.devices import DeviceIndex
 from pbxapi.directory.lines import Lines
 from pbxapi.directory.pool import Directory
+from pbxapi.monitoring.database import DatabaseProbe
+from pbxapi.monitoring.loop_lag import LoopLag
+from pbxapi.monitoring.monitor import Monitor
+from pbxapi.monitoring.sources import Picture, Sources
 from pbxapi.recordings.moves import RecordMoves
+from pbxapi.reloading import OnReload, Reloading
 from pbxapi.web.app import LegacyApi, make_app
+from pbxapi.web.probes import Probes
 from pbxapi.web.server import serving
+from pbxapi.web.tally import RequestTally
 
 _log = structlog.get_logger()
 
@@ -60,11 +70,11 @@ class _Pictures:
 
     def __init__(self, asterisk_time: Callable[[], float]) -> None:
         self.channels = ChannelStore()
-        queue_store = QueueStore()
-        self.queues = QueueBoard(queue_store)
+        self._queue_store = QueueStore()
+        self.queues = QueueBoard(self._queue_store)
         self.peers = PeerStore()
         self._channel_follower = ChannelFollower(self.channels)
-        self._queue_follower = QueueFollower(queue_store, asterisk_time)
+        self._queue_follower = QueueFollower(self._queue_store, asterisk_time)
         self._peer_follower = PeerFollower(self.peers)
         self.queues_listed_anew = self._queue_follower.listed_anew
         self.pauses = PauseFollower()
@@ -80,6 +90,28 @@ class _Pictures:
             group.create_task(self._peer_follower.run(manager), name="peers"),
         ]
 
+    def monitored(self) -> dict[str, Picture]:
+        """What there is to say of each."""
+        return {
+            "channels": Picture(
+                freshness=self.channels.freshness,
+                size=lambda: len(self.channels.channels),
+                lists=lambda: self._channel_follower.lists,
+                repaired=lambda: self._channel_follower.repaired,
+            ),
+            "queues": Picture(
+                freshness=self._queue_store.freshness,
+                size=lambda: len(self._queue_store.queues),
+                lists=lambda: self._queue_follower.lists,
+                repaired=lambda: self._queue_follower.repaired,
+            ),
+            "peers": Picture(
+                freshness=self.peers.freshness,
+                size=lambda: len(self.peers),
+                lists=lambda: self._peer_follower.lists,
+            ),
+        }
+
 
 def _make_manager(ami: Ami, listener: Listener) -> AmiManager:
     return AmiManager(
@@ -88,6 +120,14 @@ def _make_manager(ami: Ami, listener: Listener) -> AmiManager:
         username=ami.username,
         secret=ami.secret,
         listener=listener,
+    )
+
+
+def _open_gate(config: Config, directory: Directory) -> Gatekeeper:
+    return Gatekeeper(
+        directory,
+        max_failures=config.security.max_failures,
+        lockout_s=config.security.lockout_seconds,
     )
 
 
@@ -109,10 +149,103 @@ def _open_office(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What the daemon is made of, once all of it is there."""
+
+    config: Config
+    pictures: _Pictures
+    calls: CallList
+    manager: AmiManager
+    directory: Directory
+    devices: DeviceIndex
+    gatekeeper: Gatekeeper
+    office: AgentOffice
+    cards: CallCards
+    agi_tally: CallTally
+    agi_address: str
+    recordings: RecordMoves
+
+
+def _ports(parts: _Parts) -> Ports:
+    """What actions work with; the views tell what there is at the moment of the question."""
+    calls, queues, config = parts.calls, parts.pictures.queues, parts.config
+    return Ports(
+        pbx=parts.manager,
+        lines=Lines(parts.directory),
+        legs=lambda: calls.legs(time.monotonic()),
+        is_live=lambda name: calls.is_live(name, time.monotonic()),
+        queue=lambda name: queues.queue(name, time.monotonic()),
+        states_of=lambda technology, name: calls.states_of(technology, name, time.monotonic()),
+        peers=PeerList(parts.pictures.peers),
+        devices=parts.devices,
+        cards=parts.cards,
+        call_centre=CallCentre(parts.office.pins, parts.office.desk, config.agents.status_mode),
+        agi_address=parts.agi_address,
+        record_roots=config.records.roots,
+        recordings=parts.recordings,
+        ring_timeout_s=config.originate.ring_timeout,
+    )
+
+
+def _monitor(parts: _Parts) -> Monitor:
+    sources = Sources(
+        requests=RequestTally(ACTIONS),
+        manager=parts.manager,
+        events=parts.pictures.listener.counts,
+        pictures=parts.pictures.monitored(),
+        agi=parts.agi_tally,
+        cards=parts.cards,
+        recordings=parts.recordings,
+        loop_lag=LoopLag(),
+    )
+    return Monitor(sources, DatabaseProbe(parts.directory, time.monotonic), time.monotonic)
+
+
+def _tend(group: asyncio.TaskGroup, parts: _Parts, loop_lag: LoopLag) -> list[asyncio.Task[Any]]:
+    """Do what has to be done all the time."""
+    return [
+        group.create_task(parts.manager.run(), name="ami"),
+        *parts.pictures.follow(group, parts.manager),
+        group.create_task(parts.devices.follow(), name="devices"),
+        group.create_task(parts.office.run(parts.pictures.pauses), name="agents"),
+        group.create_task(parts.recordings.run(), name="recordings"),
+        group.create_task(loop_lag.run(), name="loop lag"),
+    ]
+
+
+def _renewal(parts: _Parts, api: LegacyApi) -> OnReload:
+    """What a new configuration changes while everything goes on; users are read again too."""
+    gatekeeper, pins = parts.gatekeeper, parts.office.pins
+
+    def renew(config: Config) -> None:
+        security = config.security
+        gatekeeper.all_changed()
+        pins.all_changed()
+        gatekeeper.lockout.limit(security.max_failures, security.lockout_seconds)
+        pins.limit(security.max_failures, security.lockout_seconds)
+        parts.recordings.set_roots(config.records.roots)
+        api.trusted_proxies = config.http.trusted_proxies
+        api.ports = replace(
+            api.ports,
+            call_centre=replace(api.ports.call_centre, status_mode=config.agents.status_mode),
+            record_roots=config.records.roots,
+            ring_timeout_s=config.originate.ring_timeout,
+        )
+
+    return renew
+
+
 async def run(
-    config: Config, stop: asyncio.Event, on_listening: Callable[[str], None] = lambda _url: None
+    config: Config,
+    stop: asyncio.Event,
+    on_listening: Callable[[str], None] = lambda _url: None,
+    *,
+    reloading: Reloading | None = None,
 ) -> None:
     """Run the daemon until `stop` is set; `on_listening` is told its base URL.
+
+    Whatever depends on a live key of the configuration is added to `reloading.on_reload`.
 
     Raises:
         UsageError: the configuration asks for something that cannot be had here.
@@ -121,51 +254,58 @@ async def run(
     def asterisk_time() -> float:
         return manager.asterisk_time()
 
+    reloading = reloading or Reloading(config, lambda: config)
     pictures = _Pictures(asterisk_time)
     manager = _make_manager(config.ami, pictures.listener)
     cards = CallCards(time.monotonic)
+    agi_tally = CallTally()
 
     def in_call(call_ids: Collection[str]) -> bool:
         return calls.goes_on(call_ids, time.monotonic())
 
     async with (
         Directory(config.database.dsn) as directory,
-        Gatekeeper(directory) as gatekeeper,
+        _open_gate(config, directory) as gatekeeper,
         RecordMoves(directory, config.records.roots, in_call) as recordings,
-        serving_agi(cards, config.fastagi.listen) as agi_address,
+        serving_agi(cards, config.fastagi.listen, tally=agi_tally) as agi_address,
         _open_office(config, directory, gatekeeper, manager, pictures) as office,
     ):
         devices = DeviceIndex(directory)
         calls = CallList(pictures.channels, _owner_in(devices))
-        ports = Ports(
-            pbx=manager,
-            lines=Lines(directory),
-            legs=lambda: calls.legs(time.monotonic()),
-            is_live=lambda name: calls.is_live(name, time.monotonic()),
-            queue=lambda name: pictures.queues.queue(name, time.monotonic()),
-            states_of=lambda technology, name: calls.states_of(technology, name, time.monotonic()),
-            peers=PeerList(pictures.peers),
+        parts = _Parts(
+            config=config,
+            pictures=pictures,
+            calls=calls,
+            manager=manager,
+            directory=directory,
             devices=devices,
+            gatekeeper=gatekeeper,
+            office=office,
             cards=cards,
-            call_centre=CallCentre(office.pins, office.desk, config.agents.status_mode),
+            agi_tally=agi_tally,
             agi_address=agi_address,
-            record_roots=config.records.roots,
             recordings=recordings,
-            ring_timeout_s=config.originate.ring_timeout,
         )
-        api = LegacyApi(ports, gatekeeper, config.http.trusted_proxies)
-        async with asyncio.TaskGroup() as group:
-            background = [
-                group.create_task(manager.run(), name="ami"),
-                *pictures.follow(group, manager),
-                group.create_task(devices.follow(), name="devices"),
-                group.create_task(office.run(pictures.pauses), name="agents"),
-                group.create_task(recordings.run(), name="recordings"),
-            ]
-            async with serving(make_app(api, config.http.path), config.http.listen) as url:
-                on_listening(url)
-                await stop.wait()
-                _log.info("daemon.stopping")
-            for task in background:
-                task.cancel()
+        await _serve(parts, reloading, stop, on_listening)
     _log.info("daemon.stopped")
+
+
+async def _serve(
+    parts: _Parts, reloading: Reloading, stop: asyncio.Event, on_listening: Callable[[str], None]
+) -> None:
+    """Answer until `stop` is set."""
+    http, monitor = parts.config.http, _monitor(parts)
+    api = LegacyApi(_ports(parts), parts.gatekeeper, http.trusted_proxies)
+    app = Probes(monitor, parts.gatekeeper, api).attach(make_app(api, http.path))
+    reloading.on_reload.append(_renewal(parts, api))
+    async with asyncio.TaskGroup() as group:
+        background = [
+            *_tend(group, parts, monitor.sources.loop_lag),
+            group.create_task(reloading.run(), name="reloading"),
+        ]
+        async with serving(app, http.listen) as url:
+            on_listening(url)
+            await stop.wait()
+            _log.info("daemon.stopping")
+        for task in background:
+            task.cancel()

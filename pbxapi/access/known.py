@@ -92,11 +92,13 @@ class KnownRows(Generic[S]):
         self._reads: dict[str, asyncio.Task[Known[S] | DatabaseUnavailable]] = {}
         self._tasks: set[asyncio.Task[Known[S] | DatabaseUnavailable]] = set()
         self._failing = False
+        #: What was read before is not believed unread.
+        self._void_before = -math.inf
 
     def fresh(self, name: str) -> Known[S] | None:
         """What is known and may be believed now; None where it has to be read first."""
         known = self._recall(name)
-        if known is None:
+        if known is None or known.read_at <= self._void_before:
             return None
         age_s = self._clock() - known.read_at
         if age_s < self._ages.refresh_s:
@@ -138,6 +140,11 @@ class KnownRows(Generic[S]):
         if known is not None:
             self._remember(name, replace(known, read_at=-math.inf))
         self._reads.pop(name, None)  # who waits for this read asked before the change
+
+    def all_changed(self) -> None:
+        """Any row may be out of date: each is read before it is believed again."""
+        self._void_before = self._clock()
+        self._reads.clear()  # as in `changed`
 
     async def close(self) -> None:
         """Give up what is being read."""

@@ -97,6 +97,14 @@ class AgentPins:
         for number in numbers:
             self._rows.changed(number)
 
+    def all_changed(self) -> None:
+        """What the directory says of any agent may be new."""
+        self._rows.all_changed()
+
+    def limit(self, max_failures: int, lockout_s: float) -> None:
+        """Allow so many guesses from now on."""
+        self._attempts.limit(max_failures, lockout_s)
+
     async def close(self) -> None:
         """End what runs in the background."""
         await self._rows.close()

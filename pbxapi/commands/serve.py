@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pbxapi import daemon, log
-from pbxapi.config import load
+from pbxapi.config import Config
+from pbxapi.config_reading import load
+from pbxapi.reloading import Reloading
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,14 +18,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Serve until SIGTERM or SIGINT; requests under way are still answered."""
+    """Serve until SIGTERM or SIGINT; requests under way are still answered. SIGHUP reloads."""
     config = load(args.config, environ)
-    log.configure(
-        config.log.level, config.log.format, secrets=[config.ami.secret, config.database.dsn]
-    )
+    _configure_log(config)
+    reloading = Reloading(config, lambda: load(args.config, environ))
+    reloading.on_reload.append(_configure_log)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await daemon.run(config, stop)
+    loop.add_signal_handler(signal.SIGHUP, reloading.ask)
+    await daemon.run(config, stop, reloading=reloading)
     return 0
+
+
+def _configure_log(config: Config) -> None:
+    secrets = [config.ami.secret, config.database.dsn]
+    log.configure(config.log.level, config.log.format, secrets=secrets)

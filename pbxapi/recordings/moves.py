@@ -13,9 +13,10 @@ Rules of this file:
 import asyncio
 import errno
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from types import TracebackType
 from typing import Any, Final, NamedTuple, NoReturn, Self, TypeVar
@@ -102,6 +103,10 @@ class RecordMoves:
         in_call: Whether a call with any of these ids goes on; raises PbxUnavailable.
         syscalls: By which the disk is touched.
         limits: How long what may take.
+
+    Attributes:
+        outcomes: How many moves were "moved" or "not_moved" as their requests were told, and, after
+            an interruption, "recovered" or "undone".
     """
 
     def __init__(
@@ -123,6 +128,7 @@ class RecordMoves:
         self._asked = asyncio.Event()
         self._told: set[int] = set()
         self._is_closed = False
+        self.outcomes: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         return self
@@ -134,6 +140,11 @@ class RecordMoves:
         _trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    def set_roots(self, roots: Sequence[PurePath]) -> None:
+        """Other folders from now on; a move that is under way in one that goes is left to them."""
+        self._files = replace(self._files, roots=roots)
+        self._asked.set()
 
     async def close(self) -> None:
         """End all moves: undone, or left to the journal where that takes too long."""
@@ -161,6 +172,20 @@ class RecordMoves:
             PbxUnavailable: whether it is still being recorded, nobody can tell.
             DatabaseUnavailable: what has begun is finished or undone when the database is back.
         """
+        outcome = "not_moved"
+        try:
+            rows = await self._begin(record, plan)
+            outcome = "moved"
+            return rows
+        finally:
+            self.outcomes[outcome] += 1
+
+    @property
+    def unsettled(self) -> int:
+        """How many interrupted moves can be neither finished nor undone now."""
+        return len(self._told)
+
+    async def _begin(self, record: CallRecord, plan: Plan) -> int:
         watch = _Watch()
         task = asyncio.create_task(self._move(record, plan, watch), name="move")
         self._watches[task] = watch
@@ -339,6 +364,7 @@ class RecordMoves:
         log = _log.bind(move=move.id, cdr=move.cdr_id, source=move.source, target=move.target)
         if settled.is_over:
             self._told.discard(move.id)
+            self.outcomes["recovered" if settled.is_done else "undone"] += 1
             log.warning("recording.recovered", outcome="moved" if settled.is_done else "undone")
         elif move.id not in self._told:
             self._told.add(move.id)

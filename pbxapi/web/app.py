@@ -4,6 +4,7 @@ Every answer is HTTP 200, errors included: PHP's `file_get_contents` throws a bo
 with any other status.
 """
 
+import json
 import secrets
 import time
 from collections.abc import Sequence
@@ -18,8 +19,10 @@ from pbxapi.actions import ACTIONS, Action, Parameters, Result
 from pbxapi.actions.ports import Client, Ports
 from pbxapi.actions.values import check_lengths
 from pbxapi.faults import Fault
+from pbxapi.web.audit import Audit, NoAudit, auditing
 from pbxapi.web.encoding import encode_bare_success, encode_fault, encode_success
 from pbxapi.web.envelope import to_fault
+from pbxapi.web.openapi import describe
 from pbxapi.web.params import control_character_in
 from pbxapi.web.requests import client_address, read_params
 
@@ -30,6 +33,8 @@ BARE_SLASHES: Final = frozenset({"listcalls"})
 BARE_SUCCESS: Final = frozenset({"sipstatus"})
 #: All parameters at their longest, percent-encoded, are 20 kB; a form may bring a few more.
 MAX_BODY_BYTES: Final = 256 * 1024
+#: Where the description of the legacy path is; it has no secrets and asks for no password.
+DESCRIPTION_PATH: Final = "/-/openapi.json"
 
 _log = structlog.get_logger()
 
@@ -37,19 +42,28 @@ _log = structlog.get_logger()
 class Authenticator(Protocol):
     """Tells who somebody is."""
 
-    async def authenticate(self, username: str, password: str, /) -> ApiUser:
-        """The user; raises Fault 100, or DatabaseUnavailable where there is no knowing."""
+    async def authenticate(
+        self, username: str, password: str, address: IpAddress | None, /
+    ) -> ApiUser:
+        """The user, who may come from there.
+
+        Raises Fault 100 or 903, or DatabaseUnavailable where there is no knowing.
+        """
 
 
 class LegacyApi:
-    """The handler of the legacy path."""
+    """The handler of the legacy path.
+
+    Attributes:
+        ports, trusted_proxies: May be replaced at any time; requests that come later have the new.
+    """
 
     def __init__(
         self, ports: Ports, gatekeeper: Authenticator, trusted_proxies: Sequence[IpNetwork]
     ) -> None:
-        self._ports = ports
+        self.ports = ports
         self._gatekeeper = gatekeeper
-        self._trusted_proxies = trusted_proxies
+        self.trusted_proxies = trusted_proxies
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request; whatever happens, with the JSON that its client understands."""
@@ -65,16 +79,25 @@ class LegacyApi:
             fault = to_fault(error)
             _log.info("request.refused", errno=fault.code, took_ms=_ms_since(started))
             return web.Response(body=encode_fault(fault.code, fault.reason), headers=headers)
-        if not action.reads_only:
-            _log.info("request.answered", took_ms=_ms_since(started))
         if result.call_id:
             headers["X-Pbxapi-Call-Id"] = result.call_id
         return web.Response(body=_encode(action, result), headers=headers)
 
     async def _answer(self, request: web.Request) -> tuple[Action, Result]:
         params = await read_params(request)
-        address = client_address(request, self._trusted_proxies)
-        user = await self._authenticate(params, address)
+        address = client_address(request, self.trusted_proxies)
+        with auditing(params, address) as audit:
+            action, result = await self._do(params, address, audit)
+            audit.call_id = result.call_id
+            return action, result
+
+    async def _do(
+        self, params: Parameters, address: IpAddress | None, audit: Audit | NoAudit
+    ) -> tuple[Action, Result]:
+        user = await self._gatekeeper.authenticate(
+            params.get("username", ""), params.get("password", ""), address
+        )
+        audit.user = user.username
         action = _choose(params)
         structlog.contextvars.bind_contextvars(action=action.name, user=user.username)
         user.require(action.permission)
@@ -85,15 +108,7 @@ class LegacyApi:
             raise Fault(902, name=hostile)
         check_lengths(params, action.parameters)
         client = Client(user.username, "" if address is None else str(address))
-        return action, await action.handler(replace(self._ports, client=client), params)
-
-    async def _authenticate(self, params: Parameters, address: IpAddress | None) -> ApiUser:
-        user = await self._gatekeeper.authenticate(
-            params.get("username", ""), params.get("password", "")
-        )
-        if not user.may_come_from(address):
-            raise Fault(100)
-        return user
+        return action, await action.handler(replace(self.ports, client=client), params)
 
 
 def _encode(action: Action, result: Result) -> bytes:
@@ -116,10 +131,16 @@ def _ms_since(started: float) -> float:
 
 
 def make_app(api: LegacyApi, path: str) -> web.Application:
-    """The web application with the one path that legacy clients know."""
+    """The web application with the one path that legacy clients know, and its description."""
+    description = json.dumps(describe(path), indent=1).encode()
+
+    async def describing(_request: web.Request) -> web.Response:
+        return web.Response(body=description, content_type="application/json")
+
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.router.add_get(path, api.handle)
     app.router.add_post(path, api.handle)
+    app.router.add_get(DESCRIPTION_PATH, describing)
     app.on_response_prepare.append(_hide_server)
     return app
 

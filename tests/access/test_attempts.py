@@ -76,3 +76,14 @@ def test_memory_is_bounded() -> None:
 
     assert len(tried._names) == attempts.MAX_NAMES
     assert len(tried._addresses) == attempts.MAX_ADDRESSES
+
+
+def test_other_limits_hold_for_what_comes_and_nobody_is_let_out_early() -> None:
+    clock = Clock()
+    tried = Attempts(3, 60, clock)
+    fail(tried, "1000", 3)
+    tried.limit(1, 5)
+    assert fail(tried, "1001", 1) == [True]
+    clock.now += 5
+    assert not tried.name_is_locked("1001")
+    assert tried.name_is_locked("1000")
