@@ -43,8 +43,8 @@ class AmiProtocol:
     """Splits what one connection received into messages.
 
     Args:
-        wanted: Names of the events to decode; others are counted in `skipped` and dropped,
-            unless they carry an ActionID. None means all.
+        wanted: Names of the events to hand on; others are counted in `skipped` and dropped,
+            unless they carry an ActionID, and so is what is no event. None means all messages.
     """
 
     def __init__(self, wanted: Iterable[str] | None = None) -> None:
@@ -126,7 +126,7 @@ class AmiProtocol:
         header, _, event = line.partition(":")
         if header == "Event" and event.removeprefix(" ") in self._wanted:
             return Message(frame)
-        self.skipped += 1
+        self.skipped += header == "Event"
         return None
 
 
