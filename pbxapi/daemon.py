@@ -1,8 +1,9 @@
 """The composition root: builds every object once, runs the background tasks, ends them in order."""
 
 import asyncio
+import socket
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -34,6 +35,8 @@ from pbxapi.directory.lines import Lines
 from pbxapi.directory.pool import Directory
 from pbxapi.recordings.moves import RecordMoves
 from pbxapi.reloading import OnReload, Reloading
+from pbxapi.supervision import supervise
+from pbxapi.systemd import Notifier
 from pbxapi.web.app import LegacyApi, make_app
 from pbxapi.web.server import serving
 
@@ -65,6 +68,11 @@ class _Pictures:
         queue_store = QueueStore()
         self.queues = QueueBoard(queue_store)
         self.peers = PeerStore()
+        self._freshness = {
+            "channels": self.channels.freshness,
+            "queues": queue_store.freshness,
+            "peers": self.peers.freshness,
+        }
         self._channel_follower = ChannelFollower(self.channels)
         self._queue_follower = QueueFollower(queue_store, asterisk_time)
         self._peer_follower = PeerFollower(self.peers)
@@ -73,6 +81,11 @@ class _Pictures:
         self.listener = Followers(
             self._channel_follower, self._queue_follower, self._peer_follower, self.pauses
         )
+
+    def ages_s(self) -> dict[str, float]:
+        """How old each of them is; infinite where there is none yet."""
+        now = time.monotonic()
+        return {name: freshness.age_s(now) for name, freshness in self._freshness.items()}
 
     def follow(self, group: asyncio.TaskGroup, manager: AmiManager) -> list[asyncio.Task[NoReturn]]:
         """Keep them in step with Asterisk."""
@@ -139,10 +152,19 @@ async def run(
     on_listening: Callable[[str], None] = lambda _url: None,
     *,
     reloading: Reloading | None = None,
+    notifier: Notifier | None = None,
+    sockets: Sequence[socket.socket] = (),
 ) -> None:
-    """Run the daemon until `stop` is set; `on_listening` is told its base URL.
+    """Run the daemon until `stop` is set.
 
-    Whatever depends on a live key of the configuration is added to `reloading.on_reload`.
+    Args:
+        config: The configuration at the start; what depends on a live key of it is added to
+            `reloading.on_reload`.
+        stop: Set, it ends.
+        on_listening: Is told its base URL.
+        reloading: Reads the configuration again.
+        notifier: Is told how the daemon is.
+        sockets: Listening ones, in place of `[http] listen`.
 
     Raises:
         UsageError: the configuration asks for something that cannot be had here.
@@ -152,6 +174,7 @@ async def run(
         return manager.asterisk_time()
 
     reloading = reloading or Reloading(config, lambda: config)
+    notifier = notifier or Notifier({})
     pictures = _Pictures(asterisk_time)
     manager = _make_manager(config.ami, pictures.listener)
     cards = CallCards(time.monotonic)
@@ -195,10 +218,15 @@ async def run(
                 group.create_task(recordings.run(), name="recordings"),
                 group.create_task(reloading.run(), name="reloading"),
             ]
-            async with serving(make_app(api, config.http.path), config.http.listen) as url:
+            app = make_app(api, config.http.path)
+            async with serving(app, config.http.listen, sockets) as url:
                 on_listening(url)
+                background.append(
+                    group.create_task(supervise(notifier, pictures.ages_s), name="supervision")
+                )
                 await stop.wait()
                 _log.info("daemon.stopping")
+                notifier.stopping()
             for task in background:
                 task.cancel()
     _log.info("daemon.stopped")
