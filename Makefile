@@ -24,15 +24,18 @@ endif
 run: .venv/demo
 	$(BIN)/pbxapi demo
 
+# The Asterisks are built, which mostly waits for the mirror, while the environment is made and the
+# style is checked.
 test:
 	@sh tests/provision.sh
-	@$(MAKE) --no-print-directory .venv/test
-	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m tests.services.trees; status=$$?; \
+	@$(PYTHON) -m tests.services.trees & trees=$$!; \
+	$(MAKE) --no-print-directory lint; lint=$$?; \
+	wait $$trees; trees=$$?; \
 	require=$(REQUIRE_ALL); \
-	if [ $$status -eq 3 ]; then \
+	if [ $$lint -ne 0 ]; then exit $$lint; fi; \
+	if [ $$trees -eq 3 ]; then \
 		echo "The tests with a real Asterisk are skipped on this machine."; require=; \
-	elif [ $$status -ne 0 ]; then exit $$status; fi; \
+	elif [ $$trees -ne 0 ]; then exit $$trees; fi; \
 	rm -f .coverage .coverage.*; \
 	PBXAPI_TEST_REQUIRE_ALL=$$require $(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) \
 		--reruns $(TEST_RERUNS) -raR; status=$$?; \

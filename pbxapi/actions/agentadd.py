@@ -11,6 +11,7 @@ from pbxapi.actions.values import whole_number
     permission="callcenter",
     required=(*CREDENTIALS, "queueName"),
     optional=("penalty",),
+    errors=(601, 600, 904),
 )
 async def agentadd(ports: Ports, params: Parameters) -> Result:
     """Assign him to the queue, or change his penalty there; at once if he is logged in."""
@@ -20,7 +21,12 @@ async def agentadd(ports: Ports, params: Parameters) -> Result:
     return Result()
 
 
-@action("agentremove", permission="callcenter", required=(*CREDENTIALS, "queueName"))
+@action(
+    "agentremove",
+    permission="callcenter",
+    required=(*CREDENTIALS, "queueName"),
+    errors=(611, 610, 904),
+)
 async def agentremove(ports: Ports, params: Parameters) -> Result:
     """Take him from the queue; one who does not serve it goes on not to."""
     agent = await agent_of(ports, params, 611)

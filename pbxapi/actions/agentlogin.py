@@ -25,6 +25,7 @@ _SOURCE: Final = LineChoice(
     permission="callcenter",
     required=(*CREDENTIALS, _SOURCE.selectors),
     optional=_SOURCE.dialplans,
+    errors=(500, *_SOURCE.errors, 904),
 )
 async def agentlogin(ports: Ports, params: Parameters) -> Result:
     """Make him a member of all his queues, from that line alone."""

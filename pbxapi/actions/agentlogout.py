@@ -5,7 +5,7 @@ from pbxapi.actions.ports import Ports
 from pbxapi.actions.registry import Parameters, Result, action
 
 
-@action("agentlogout", permission="callcenter", required=CREDENTIALS)
+@action("agentlogout", permission="callcenter", required=CREDENTIALS, errors=(550, 904))
 async def agentlogout(ports: Ports, params: Parameters) -> Result:
     """Take him out of all queues; one who is logged out already stays so."""
     agent = await agent_of(ports, params, 550)

@@ -20,11 +20,19 @@ _CODES: Final[dict[DeviceState, int]] = {
     DeviceState.UNKNOWN: 635,
     DeviceState.BUSY: 636,
 }
+#: … for a line at which there is no telephone.
+_NO_TELEPHONE: Final = 630
 #: States in which it has to be asked whether there is a telephone at all.
 _SILENT: Final = frozenset({DeviceState.UNAVAILABLE, DeviceState.INVALID, DeviceState.UNKNOWN})
 
 
-@action("agentstatus", permission="callcenter", required=CREDENTIALS, reads_only=True)
+@action(
+    "agentstatus",
+    permission="callcenter",
+    required=CREDENTIALS,
+    errors=(620, _NO_TELEPHONE, *sorted(set(_CODES.values()))),
+    reads_only=True,
+)
 async def agentstatus(ports: Ports, params: Parameters) -> Result:
     """Say it in the vendor's words, or, if the operator wants it so, by a code."""
     agent = await agent_of(ports, params, 620)
@@ -36,5 +44,5 @@ async def agentstatus(ports: Ports, params: Parameters) -> Result:
         is_there = state not in _SILENT or ports.peers.is_registered(
             account.technology, account.sip_username
         )
-        raise Fault(_CODES[state] if is_there else 630)
+        raise Fault(_CODES[state] if is_there else _NO_TELEPHONE)
     return Result({"reason": f"Agent {agent.number} is logged in. {LINE_WORDS[state]}"})

@@ -31,6 +31,8 @@ _STATES: Final = {
     "Up": 226,
     "Busy": 227,
 }
+#: Codes of what does not pass: another address, another contact, not there, not free.
+CHECK_ERRORS: Final = (210, 211, 220, *sorted(_STATES.values()))
 #: "Dialing Offhook", "Pre-ring" and what else Asterisk may say: somebody is at it.
 _OTHER_STATE: Final = 227
 

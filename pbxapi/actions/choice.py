@@ -37,6 +37,11 @@ class LineChoice:
         """The four parameters, of which exactly one has to be there."""
         return (self.public_num, self.internal_num, self.id, self.sip_username)
 
+    @property
+    def errors(self) -> tuple[int, ...]:
+        """The codes, in their order."""
+        return (self.conflict, self.ambiguous, self.missing, self.no_dialplan)
+
 
 ORIGINATE_SOURCE: Final = LineChoice(
     public_num="srcExtenPublicNum",

@@ -24,6 +24,7 @@ _CONTEXT: Final = re.compile(r"[A-Za-z0-9_.-]{1,79}")
     permission="originate",
     required=("dstNum", _ROUTES, "context"),
     optional=("hangupContext", *OPTIONS, "dialerCid", "overrideCallerId", "dstRingTimeout"),
+    errors=(250, 907, 904),
 )
 async def dial(ports: Ports, params: Parameters) -> Result:
     """Ring the number; it enters the context at `s`, or at the number where there is no `s`."""

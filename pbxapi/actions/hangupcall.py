@@ -10,7 +10,7 @@ from pbxapi.faults import Fault
 _NO_SUCH_CHANNEL = "No such channel"
 
 
-@action("hangupcall", permission="hangup", optional=("channelName",))
+@action("hangupcall", permission="hangup", optional=("channelName",), errors=(400, 906, 904))
 async def hangupcall(ports: Ports, params: Parameters) -> Result:
     """Hang up the channel with exactly this name.
 

@@ -13,7 +13,12 @@ from pbxapi.recordings.plan import plan_move
 _log = structlog.get_logger()
 
 
-@action("moverecord", permission="moverecord", required=("cdrId", ("filename", "path")))
+@action(
+    "moverecord",
+    permission="moverecord",
+    required=("cdrId", ("filename", "path")),
+    errors=(800, 801, 810, 811, 812),
+)
 async def moverecord(ports: Ports, params: Parameters) -> Result:
     """Give the recording another name, another folder, or both; the call records follow it."""
     record = await _record(ports, params["cdrId"])

@@ -9,7 +9,7 @@ from pbxapi.actions.calling import (
     options,
     override,
 )
-from pbxapi.actions.checks import CHECKS, passing, wanted_checks
+from pbxapi.actions.checks import CHECK_ERRORS, CHECKS, passing, wanted_checks
 from pbxapi.actions.choice import ORIGINATE_SOURCE, choose_line
 from pbxapi.actions.ports import Ports
 from pbxapi.actions.registry import Parameters, Result, action
@@ -30,6 +30,7 @@ from pbxapi.actions.values import number, ring_seconds
         "srcRingTimeout",
         "dstRingTimeout",
     ),
+    errors=(*ORIGINATE_SOURCE.errors, *CHECK_ERRORS, 904),
 )
 async def originate(ports: Ports, params: Parameters) -> Result:
     """Ring all accounts of the line at once; answer as soon as Asterisk has accepted the call.

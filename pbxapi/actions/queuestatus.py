@@ -8,7 +8,13 @@ from pbxapi.cache.queues.queue import UNKNOWN_IN_LISTS, Caller, Member, Queue
 from pbxapi.faults import Fault
 
 
-@action("queuestatus", permission="callcenter", required=("queueName",), reads_only=True)
+@action(
+    "queuestatus",
+    permission="callcenter",
+    required=("queueName",),
+    errors=(600,),
+    reads_only=True,
+)
 async def queuestatus(ports: Ports, params: Parameters) -> Result:
     """One queue: its counters, its members by name, its callers by position.
 

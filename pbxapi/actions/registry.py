@@ -7,7 +7,7 @@ use and validated-by-name parameters, and returns plain data; it knows neither H
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pbxapi.actions.ports import Ports
 
@@ -30,6 +30,9 @@ class Result:
 
 Handler = Callable[[Ports, Parameters], Awaitable[Result]]
 
+#: Codes that every action may answer: before its own checks, or for want of what it needs.
+SHARED_ERRORS: Final = (100, 110, 120, 900, 901, 902, 903, 905)
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -39,6 +42,7 @@ class Action:
         permission: What an API user must be allowed.
         required: Parameters that must be there; of a group at least one.
         optional: Parameters that may be there; all others are ignored.
+        errors: Codes that it may answer besides `SHARED_ERRORS`, in the order of its checks.
         reads_only: It changes nothing in the world, so it is not worth a line in the log.
     """
 
@@ -46,6 +50,7 @@ class Action:
     permission: str
     required: tuple[str | tuple[str, ...], ...]
     optional: tuple[str, ...]
+    errors: tuple[int, ...]
     reads_only: bool
     handler: Handler
 
@@ -74,6 +79,7 @@ def action(
     permission: str,
     required: tuple[str | tuple[str, ...], ...] = (),
     optional: tuple[str, ...] = (),
+    errors: tuple[int, ...] = (),
     reads_only: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Declare the handler of an action.
@@ -85,7 +91,7 @@ def action(
     def declare(handler: Handler) -> Handler:
         if name in ACTIONS:
             raise ValueError(f"action {name} is declared twice")
-        ACTIONS[name] = Action(name, permission, required, optional, reads_only, handler)
+        ACTIONS[name] = Action(name, permission, required, optional, errors, reads_only, handler)
         return handler
 
     return declare

@@ -38,6 +38,7 @@ _CHANNEL: Final = "dstChannelName"
     permission="spying",
     required=(SOURCE.selectors, (*DESTINATION.selectors, _CHANNEL)),
     optional=(*SOURCE.dialplans, *DESTINATION.dialplans, "spyCid", "spyName"),
+    errors=(*SOURCE.errors, *DESTINATION.errors, 906, 904),
 )
 async def spying(ports: Ports, params: Parameters) -> Result:
     """Ring all accounts of the line; who answers hears one channel, or the other line's next."""

@@ -4,6 +4,7 @@ Every answer is HTTP 200, errors included: PHP's `file_get_contents` throws a bo
 with any other status.
 """
 
+import json
 import secrets
 import time
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from pbxapi.actions.values import check_lengths
 from pbxapi.faults import Fault
 from pbxapi.web.encoding import encode_bare_success, encode_fault, encode_success
 from pbxapi.web.envelope import to_fault
+from pbxapi.web.openapi import describe
 from pbxapi.web.params import control_character_in
 from pbxapi.web.requests import client_address, read_params
 
@@ -30,6 +32,8 @@ BARE_SLASHES: Final = frozenset({"listcalls"})
 BARE_SUCCESS: Final = frozenset({"sipstatus"})
 #: All parameters at their longest, percent-encoded, are 20 kB; a form may bring a few more.
 MAX_BODY_BYTES: Final = 256 * 1024
+#: Where the description of the legacy path is; it has no secrets and asks for no password.
+DESCRIPTION_PATH: Final = "/-/openapi.json"
 
 _log = structlog.get_logger()
 
@@ -37,8 +41,13 @@ _log = structlog.get_logger()
 class Authenticator(Protocol):
     """Tells who somebody is."""
 
-    async def authenticate(self, username: str, password: str, /) -> ApiUser:
-        """The user; raises Fault 100, or DatabaseUnavailable where there is no knowing."""
+    async def authenticate(
+        self, username: str, password: str, address: IpAddress | None, /
+    ) -> ApiUser:
+        """The user, who may come from there.
+
+        Raises Fault 100 or 903, or DatabaseUnavailable where there is no knowing.
+        """
 
 
 class LegacyApi:
@@ -78,7 +87,9 @@ class LegacyApi:
     async def _answer(self, request: web.Request) -> tuple[Action, Result]:
         params = await read_params(request)
         address = client_address(request, self.trusted_proxies)
-        user = await self._authenticate(params, address)
+        user = await self._gatekeeper.authenticate(
+            params.get("username", ""), params.get("password", ""), address
+        )
         action = _choose(params)
         structlog.contextvars.bind_contextvars(action=action.name, user=user.username)
         user.require(action.permission)
@@ -90,14 +101,6 @@ class LegacyApi:
         check_lengths(params, action.parameters)
         client = Client(user.username, "" if address is None else str(address))
         return action, await action.handler(replace(self.ports, client=client), params)
-
-    async def _authenticate(self, params: Parameters, address: IpAddress | None) -> ApiUser:
-        user = await self._gatekeeper.authenticate(
-            params.get("username", ""), params.get("password", "")
-        )
-        if not user.may_come_from(address):
-            raise Fault(100)
-        return user
 
 
 def _encode(action: Action, result: Result) -> bytes:
@@ -120,10 +123,16 @@ def _ms_since(started: float) -> float:
 
 
 def make_app(api: LegacyApi, path: str) -> web.Application:
-    """The web application with the one path that legacy clients know."""
+    """The web application with the one path that legacy clients know, and its description."""
+    description = json.dumps(describe(path), indent=1).encode()
+
+    async def describing(_request: web.Request) -> web.Response:
+        return web.Response(body=description, content_type="application/json")
+
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.router.add_get(path, api.handle)
     app.router.add_post(path, api.handle)
+    app.router.add_get(DESCRIPTION_PATH, describing)
     app.on_response_prepare.append(_hide_server)
     return app
 
