@@ -160,6 +160,7 @@ def _open_office(
 def _monitor(
     manager: AmiManager,
     pictures: _Pictures,
+    *,
     agi: CallTally,
     cards: CallCards,
     recordings: RecordMoves,
@@ -282,7 +283,14 @@ async def run(
             ring_timeout_s=config.originate.ring_timeout,
         )
         api = LegacyApi(ports, gatekeeper, config.http.trusted_proxies)
-        monitor = _monitor(manager, pictures, agi_tally, cards, recordings, directory)
+        monitor = _monitor(
+            manager,
+            pictures,
+            agi=agi_tally,
+            cards=cards,
+            recordings=recordings,
+            directory=directory,
+        )
         app = Probes(monitor, gatekeeper, api).attach(make_app(api, config.http.path))
         reloading.on_reload.append(_renewal(api, gatekeeper, office, recordings))
         async with asyncio.TaskGroup() as group:

@@ -63,7 +63,7 @@ class Locks(Generic[K]):
         self._entries: Bounded[K, Entry] = Bounded(Entry, most)
 
     def limit(self, max_failures: int, lockout_s: float) -> None:
-        """Other limits from now on; what is locked out stays so for the time that was told."""
+        """Other limits from now on; who is locked out stays so for the time he was told."""
         self._max = max_failures
         self._lockout_s = lockout_s
 

@@ -43,27 +43,32 @@ class Monitor(Protocol):
         """All metrics, as Prometheus reads them."""
 
 
+class Proxies(Protocol):
+    """Knows whose `X-Forwarded-For` is believed; a reload may change it."""
+
+    trusted_proxies: Sequence[IpNetwork]
+
+
 class Probes:
     """The handlers.
 
     Args:
         monitor: Knows the answers.
         gatekeeper: Tells who may see metrics.
-        trusted_proxies: Whose `X-Forwarded-For` is believed.
+        proxies: Knows whose `X-Forwarded-For` is believed.
     """
 
-    def __init__(
-        self, monitor: Monitor, gatekeeper: Authenticator, trusted_proxies: Sequence[IpNetwork]
-    ) -> None:
+    def __init__(self, monitor: Monitor, gatekeeper: Authenticator, proxies: Proxies) -> None:
         self._monitor = monitor
         self._gatekeeper = gatekeeper
-        self._trusted_proxies = trusted_proxies
+        self._proxies = proxies
 
-    def attach(self, app: web.Application) -> None:
-        """Answer these paths; HEAD comes with GET."""
+    def attach(self, app: web.Application) -> web.Application:
+        """Answer these paths of the application too; HEAD comes with GET."""
         app.router.add_get("/-/live", self._live)
         app.router.add_get("/-/ready", self._ready)
         app.router.add_get("/-/metrics", self._metrics)
+        return app
 
     async def _live(self, _request: web.Request) -> web.Response:
         """The loop runs, or nobody would get this answer."""
@@ -89,9 +94,8 @@ class Probes:
     async def _let_in(self, request: web.Request) -> None:
         """Pass if the user may see metrics; raises Fault or DatabaseUnavailable."""
         username, password = await _credentials(request)
-        user = await self._gatekeeper.authenticate(username, password)
-        if not user.may_come_from(client_address(request, self._trusted_proxies)):
-            raise Fault(100)
+        address = client_address(request, self._proxies.trusted_proxies)
+        user = await self._gatekeeper.authenticate(username, password, address)
         user.require(PERMISSION)
 
 
