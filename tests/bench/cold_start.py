@@ -8,7 +8,16 @@ import aiohttp
 from yarl import URL
 
 from tests.bench.pbx import simulated
-from tests.bench.pictures import PATH, PERIOD_S, QUERY, Stalls, be_quiet, following, serving, until
+from tests.bench.pictures import (
+    PATH,
+    PERIOD_S,
+    QUERY,
+    Stalls,
+    be_like_the_daemon,
+    following,
+    serving,
+    until,
+)
 from tests.bench.report import Table
 
 CHANNELS, PEERS, QUEUES = 5_000, 5_000, 200
@@ -54,7 +63,7 @@ async def measure(port: int) -> list[tuple[str, ...]]:
 
 
 def run() -> list[Table]:
-    be_quiet()
+    be_like_the_daemon()
     with simulated(channels=CHANNELS, peers=PEERS, queues=QUEUES) as port:
         rows = asyncio.run(measure(port))
     return [

@@ -9,7 +9,7 @@ import tracemalloc
 from pbxapi.ami.session import AmiSession
 from pbxapi.daemon import _Pictures
 from tests.bench import traffic
-from tests.bench.pictures import be_quiet
+from tests.bench.pictures import be_like_the_daemon
 from tests.bench.report import Table
 from tests.bench.traffic import feed
 
@@ -31,7 +31,7 @@ def newchannel(number: int) -> bytes:
 
 async def measure(channels: int) -> tuple[float, float]:
     """CPU seconds per 100,000 events, and the bytes that the channels keep in memory."""
-    be_quiet()
+    be_like_the_daemon()
     pictures = _Pictures(time.time)
     session = AmiSession(pictures.listener.wanted, pictures.listener.event)
     data = traffic.events(COPIES)

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from statistics import quantiles
 
 from tests.bench import traffic
-from tests.bench.pictures import PATH, QUERY, be_quiet, following, serving
+from tests.bench.pictures import PATH, QUERY, be_like_the_daemon, following, serving
 from tests.bench.report import Table
 
 EVENTS_PER_S = 2_000
@@ -135,7 +135,7 @@ async def measure() -> tuple[list[float], list[float]]:
 
 
 def run() -> list[Table]:
-    be_quiet()
+    be_like_the_daemon()
     seen, requests = asyncio.run(measure())
 
     def row(what: str, seconds: list[float]) -> tuple[str, ...]:
