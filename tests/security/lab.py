@@ -18,7 +18,7 @@ from pbxapi import daemon, log
 from pbxapi.access.passwords import hash_password
 from pbxapi.access.users import PERMISSIONS
 from pbxapi.commands import demo_call_centre
-from pbxapi.config import load
+from pbxapi.config_reading import load
 from pbxapi.directory import pool
 from pbxapi.directory.queries import QUERIES
 from pbxapi.simulator import ManagerUser, Simulator, SimulatorOptions
