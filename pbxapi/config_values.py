@@ -120,7 +120,12 @@ def tcp_listen(text: str) -> Listen:
 
 
 def http_path(text: str) -> str:
-    """The path of a URL, with no character that a client would have to encode."""
+    """The path of a URL, with no character that a client would have to encode.
+
+    What begins with `/-/` is for the tools of the operator.
+    """
+    if text.startswith("/-/"):
+        raise ValueError("must not begin with '/-/', where the daemon tells how it is")
     if not _HTTP_PATH.fullmatch(text):
         raise ValueError("must be the path of a URL: begin with '/', without blanks, '?', '#', '%'")
     return text

@@ -4,17 +4,19 @@ import asyncio
 import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import structlog
 
 from pbxapi.access.credentials import Gatekeeper
+from pbxapi.actions import ACTIONS
 from pbxapi.actions.ports import CallCentre, Ports
 from pbxapi.agents.office import AgentOffice
 from pbxapi.agents.pauses import PauseFollower
 from pbxapi.agents.picture import QueuePicture
 from pbxapi.agi.cards import CallCards
 from pbxapi.agi.server import serving_agi
+from pbxapi.agi.tally import CallTally
 from pbxapi.ami.manager import AmiManager, Listener
 from pbxapi.cache.channels.calls import Owner, OwnerOf
 from pbxapi.cache.channels.follow import ChannelFollower
@@ -32,10 +34,16 @@ from pbxapi.directory.agents import Agents
 from pbxapi.directory.devices import DeviceIndex
 from pbxapi.directory.lines import Lines
 from pbxapi.directory.pool import Directory
+from pbxapi.monitoring.database import DatabaseProbe
+from pbxapi.monitoring.loop_lag import LoopLag
+from pbxapi.monitoring.monitor import Monitor
+from pbxapi.monitoring.sources import Picture, Sources
 from pbxapi.recordings.moves import RecordMoves
 from pbxapi.reloading import OnReload, Reloading
 from pbxapi.web.app import LegacyApi, make_app
+from pbxapi.web.probes import Probes
 from pbxapi.web.server import serving
+from pbxapi.web.tally import RequestTally
 
 _log = structlog.get_logger()
 
@@ -62,11 +70,11 @@ class _Pictures:
 
     def __init__(self, asterisk_time: Callable[[], float]) -> None:
         self.channels = ChannelStore()
-        queue_store = QueueStore()
-        self.queues = QueueBoard(queue_store)
+        self._queue_store = QueueStore()
+        self.queues = QueueBoard(self._queue_store)
         self.peers = PeerStore()
         self._channel_follower = ChannelFollower(self.channels)
-        self._queue_follower = QueueFollower(queue_store, asterisk_time)
+        self._queue_follower = QueueFollower(self._queue_store, asterisk_time)
         self._peer_follower = PeerFollower(self.peers)
         self.queues_listed_anew = self._queue_follower.listed_anew
         self.pauses = PauseFollower()
@@ -82,6 +90,28 @@ class _Pictures:
             group.create_task(self._peer_follower.run(manager), name="peers"),
         ]
 
+    def monitored(self) -> dict[str, Picture]:
+        """What there is to say of each."""
+        return {
+            "channels": Picture(
+                freshness=self.channels.freshness,
+                size=lambda: len(self.channels.channels),
+                lists=lambda: self._channel_follower.lists,
+                repaired=lambda: self._channel_follower.repaired,
+            ),
+            "queues": Picture(
+                freshness=self._queue_store.freshness,
+                size=lambda: len(self._queue_store.queues),
+                lists=lambda: self._queue_follower.lists,
+                repaired=lambda: self._queue_follower.repaired,
+            ),
+            "peers": Picture(
+                freshness=self.peers.freshness,
+                size=lambda: len(self.peers),
+                lists=lambda: self._peer_follower.lists,
+            ),
+        }
+
 
 def _make_manager(ami: Ami, listener: Listener) -> AmiManager:
     return AmiManager(
@@ -90,6 +120,14 @@ def _make_manager(ami: Ami, listener: Listener) -> AmiManager:
         username=ami.username,
         secret=ami.secret,
         listener=listener,
+    )
+
+
+def _open_gate(config: Config, directory: Directory) -> Gatekeeper:
+    return Gatekeeper(
+        directory,
+        max_failures=config.security.max_failures,
+        lockout_s=config.security.lockout_seconds,
     )
 
 
@@ -111,6 +149,46 @@ def _open_office(
     )
 
 
+def _monitor(
+    manager: AmiManager,
+    pictures: _Pictures,
+    *,
+    agi: CallTally,
+    cards: CallCards,
+    recordings: RecordMoves,
+    directory: Directory,
+) -> Monitor:
+    sources = Sources(
+        requests=RequestTally(ACTIONS),
+        manager=manager,
+        events=pictures.listener.counts,
+        pictures=pictures.monitored(),
+        agi=agi,
+        cards=cards,
+        recordings=recordings,
+        loop_lag=LoopLag(),
+    )
+    return Monitor(sources, DatabaseProbe(directory, time.monotonic), time.monotonic)
+
+
+def _tend(
+    group: asyncio.TaskGroup,
+    sources: Sources,
+    pictures: _Pictures,
+    devices: DeviceIndex,
+    office: AgentOffice,
+) -> list[asyncio.Task[Any]]:
+    """Do what has to be done all the time."""
+    return [
+        group.create_task(sources.manager.run(), name="ami"),
+        *pictures.follow(group, sources.manager),
+        group.create_task(devices.follow(), name="devices"),
+        group.create_task(office.run(pictures.pauses), name="agents"),
+        group.create_task(sources.recordings.run(), name="recordings"),
+        group.create_task(sources.loop_lag.run(), name="loop lag"),
+    ]
+
+
 def _renewal(
     api: LegacyApi, gatekeeper: Gatekeeper, office: AgentOffice, recordings: RecordMoves
 ) -> OnReload:
@@ -120,6 +198,7 @@ def _renewal(
         security = config.security
         gatekeeper.all_changed()
         office.pins.all_changed()
+        gatekeeper.lockout.limit(security.max_failures, security.lockout_seconds)
         office.pins.limit(security.max_failures, security.lockout_seconds)
         recordings.set_roots(config.records.roots)
         api.trusted_proxies = config.http.trusted_proxies
@@ -155,15 +234,16 @@ async def run(
     pictures = _Pictures(asterisk_time)
     manager = _make_manager(config.ami, pictures.listener)
     cards = CallCards(time.monotonic)
+    agi_tally = CallTally()
 
     def in_call(call_ids: Collection[str]) -> bool:
         return calls.goes_on(call_ids, time.monotonic())
 
     async with (
         Directory(config.database.dsn) as directory,
-        Gatekeeper(directory) as gatekeeper,
+        _open_gate(config, directory) as gatekeeper,
         RecordMoves(directory, config.records.roots, in_call) as recordings,
-        serving_agi(cards, config.fastagi.listen) as agi_address,
+        serving_agi(cards, config.fastagi.listen, tally=agi_tally) as agi_address,
         _open_office(config, directory, gatekeeper, manager, pictures) as office,
     ):
         devices = DeviceIndex(directory)
@@ -185,17 +265,22 @@ async def run(
             ring_timeout_s=config.originate.ring_timeout,
         )
         api = LegacyApi(ports, gatekeeper, config.http.trusted_proxies)
+        monitor = _monitor(
+            manager,
+            pictures,
+            agi=agi_tally,
+            cards=cards,
+            recordings=recordings,
+            directory=directory,
+        )
+        app = Probes(monitor, gatekeeper, api).attach(make_app(api, config.http.path))
         reloading.on_reload.append(_renewal(api, gatekeeper, office, recordings))
         async with asyncio.TaskGroup() as group:
             background = [
-                group.create_task(manager.run(), name="ami"),
-                *pictures.follow(group, manager),
-                group.create_task(devices.follow(), name="devices"),
-                group.create_task(office.run(pictures.pauses), name="agents"),
-                group.create_task(recordings.run(), name="recordings"),
+                *_tend(group, monitor.sources, pictures, devices, office),
                 group.create_task(reloading.run(), name="reloading"),
             ]
-            async with serving(make_app(api, config.http.path), config.http.listen) as url:
+            async with serving(app, config.http.listen) as url:
                 on_listening(url)
                 await stop.wait()
                 _log.info("daemon.stopping")

@@ -197,6 +197,7 @@ def test_an_address_that_is_none_is_refused(text: str, reason: str) -> None:
         ('[http]\n"\\u001b" = 1\n', r"http.'\x1b': there is no such key"),
         ("[http]\nlisten = 8080\n", "http.listen: must be text; it is 8080"),
         ("[http]\npath = 'api.php'\n", "http.path: must be the path of a URL"),
+        ("[http]\npath = '/-/live'\n", "http.path: must not begin with '/-/'"),
         ("[http]\npath = '/{x}'\n", "http.path: must be the path of a URL"),
         ("[http]\npath = '/a?b'\n", "http.path: must be the path of a URL"),
         ("[http]\ntrusted_proxies = '::1'\n", "http.trusted_proxies: must be a list of texts"),

@@ -16,7 +16,6 @@ and then once a minute with how many there were, the others at debug level. Neve
 import asyncio
 import socket
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -30,6 +29,7 @@ from pbxapi.agi.cards import CallCards
 from pbxapi.agi.conversation import Conversation, Wire, command_line, quote
 from pbxapi.agi.environment import EnvironmentReader, NotAnEnvironment, script_name
 from pbxapi.agi.scripts import Assignment, Refused, assignments
+from pbxapi.agi.tally import CallTally
 from pbxapi.config import Listen
 from pbxapi.errors import UsageError
 
@@ -94,8 +94,8 @@ class _Job:
 class _Refusals:
     """Counts refusals by reason, and tells of them without flooding the log."""
 
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
+    def __init__(self, tally: CallTally) -> None:
+        self._counts = tally.refused
         self._told: dict[str, float] = {}
 
     def add(self, reason: str) -> None:
@@ -113,10 +113,11 @@ class _Refusals:
 class _Server:
     """The state of one listener."""
 
-    def __init__(self, cards: CallCards, limits: Limits) -> None:
+    def __init__(self, cards: CallCards, limits: Limits, tally: CallTally) -> None:
         self.cards = cards
         self.limits = limits
-        self.refusals = _Refusals()
+        self.refusals = _Refusals(tally)
+        self._served = tally.served
         self._pool = ThreadPoolExecutor(limits.running, thread_name_prefix="agi")
         # A dict for its order: the oldest first.
         self._visitors: dict[_Visitor, None] = {}
@@ -147,17 +148,21 @@ class _Server:
 
     def _on_done(self, future: asyncio.Future[str]) -> None:
         job = self._talking.pop(future)
+        script = script_name(job.environment.values)
         log = _log.bind(
-            script=script_name(job.environment.values),
+            script=script,
             uniqueid=job.environment.values.get("agi_uniqueid", ""),
             took_ms=round((time.monotonic() - job.accepted) * 1000, 1),
         )
         error = future.exception()
         if error is not None:
+            self._served[script, "failed"] += 1
             log.error("agi.failed", exc_info=error)
         elif reason := future.result():
+            self._served[script, "interrupted"] += 1
             log.warning("agi.interrupted", reason=reason)
         else:
+            self._served[script, "served"] += 1
             log.info("agi.served", variables=len(job.assignments))
 
     async def close(self) -> None:
@@ -232,9 +237,13 @@ class _Visitor(asyncio.Protocol):
 
 @asynccontextmanager
 async def serving_agi(
-    cards: CallCards, listen: Listen, limits: Limits | None = None
+    cards: CallCards,
+    listen: Listen,
+    limits: Limits | None = None,
+    *,
+    tally: CallTally | None = None,
 ) -> AsyncIterator[str]:
-    """Serve FastAGI until the block ends.
+    """Serve FastAGI until the block ends; `tally` counts what became of whom.
 
     Yields:
         "host:port", with the real port where port 0 was asked for.
@@ -242,7 +251,8 @@ async def serving_agi(
     Raises:
         UsageError: the address cannot be had.
     """
-    server = _Server(cards, limits or Limits())
+    tally = tally or CallTally()
+    server = _Server(cards, limits or Limits(), tally)
     loop = asyncio.get_running_loop()
     try:
         listener = await loop.create_server(
@@ -255,8 +265,10 @@ async def serving_agi(
         port = listener.sockets[0].getsockname()[1]
         address = str(Listen(listen.host, port))
         _log.info("agi.listening", address=address)
+        tally.is_listening = True
         yield address
     finally:
+        tally.is_listening = False
         listener.close()
         await server.close()
         await listener.wait_closed()

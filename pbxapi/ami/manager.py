@@ -9,7 +9,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator
-from typing import Final, NoReturn, Protocol
+from typing import Final, NamedTuple, NoReturn, Protocol
 
 import structlog
 
@@ -77,8 +77,30 @@ def max_delay_s(error: Exception) -> float:
             return MAX_DELAY_S
 
 
+class Traffic(NamedTuple):
+    """What came over the sessions; see `AmiSession`."""
+
+    events: int = 0
+    skipped: int = 0
+    orphans: int = 0
+
+    def plus(self, session: AmiSession) -> "Traffic":
+        """With what came over this session."""
+        return Traffic(
+            self.events + session.events,
+            self.skipped + session.skipped,
+            self.orphans + session.orphans,
+        )
+
+
 class AmiManager:
-    """The one way to Asterisk: `run` keeps a session, `request` uses it while there is one."""
+    """The one way to Asterisk: `run` keeps a session, `request` uses it while there is one.
+
+    Attributes:
+        connects: Number of sessions that were logged in.
+        login_refusals: Number of times that Asterisk did not accept the user or the secret.
+        failures: Number of times that a session was lost or could not be had otherwise.
+    """
 
     def __init__(
         self, *, host: str, port: int, username: str, secret: str, listener: Listener
@@ -90,7 +112,10 @@ class AmiManager:
         self._listener = listener
         self._session: AmiSession | None = None
         self._clock_offset_s = 0.0
+        self._past = Traffic()
         self.connects = 0
+        self.login_refusals = 0
+        self.failures = 0
 
     @property
     def session(self) -> AmiSession:
@@ -107,6 +132,11 @@ class AmiManager:
     def connected(self) -> bool:
         """Whether a session is logged in."""
         return self._session is not None
+
+    @property
+    def traffic(self) -> Traffic:
+        """What came over all sessions so far."""
+        return self._past if self._session is None else self._past.plus(self._session)
 
     async def request(self, request: Request, deadline_s: float = ANSWER_DEADLINE_S) -> Message:
         """As `AmiSession.request`, on the session of the moment."""
@@ -162,6 +192,7 @@ class AmiManager:
         finally:
             session.close(PbxUnavailable("the AMI session was closed"))
             if self._session is session:
+                self._past = self.traffic
                 self._session = None
                 self._listener.session_lost(session.last_received)
 
@@ -194,8 +225,9 @@ class AmiManager:
             "delay_s": round(delay_s, 2),
         }
         if isinstance(failure, LoginRefused):
+            self.login_refusals += 1
             _log.error("ami.login_refused", username=self._username, **facts)
-        elif failures == 0:
-            _log.warning("ami.unavailable", **facts)
-        else:
-            _log.debug("ami.unavailable", **facts)
+            return
+        self.failures += 1
+        level = _log.debug if failures else _log.warning
+        level("ami.unavailable", **facts)

@@ -44,7 +44,11 @@ class Follower(Protocol):
 
 
 class Followers:
-    """The AMI manager's listener: all followers as one."""
+    """The AMI manager's listener: all followers as one.
+
+    Attributes:
+        counts: How many events of each name there were.
+    """
 
     def __init__(self, *followers: Follower) -> None:
         self._followers = followers
@@ -52,6 +56,7 @@ class Followers:
             name: tuple(each.event for each in followers if name in each.wanted)
             for name in frozenset[str]().union(*(each.wanted for each in followers))
         }
+        self.counts = dict.fromkeys(self._by_event, 0)
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -70,5 +75,7 @@ class Followers:
 
     def event(self, message: Message) -> None:
         """Tell those who want it."""
-        for take in self._by_event[message.event]:
+        name = message.event
+        self.counts[name] += 1
+        for take in self._by_event[name]:
             take(message)

@@ -4,6 +4,10 @@
 -- the code expects, parameters (never columns, which would lose their index) to the contract's
 -- types, and nothing here leans on constraints, triggers or system columns.
 
+-- name: alive
+-- Whether the database answers at all.
+SELECT 1;
+
 -- name: lines_by_public_num
 -- $1 public number. Rows of a line are one for each of its accounts, or one without any.
 SELECT e.id::bigint, e.dialplan_id::bigint, d.name::text AS dialplan_name, e.internal_num::text,

@@ -13,6 +13,7 @@ Rules of this file:
 import asyncio
 import errno
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -102,6 +103,10 @@ class RecordMoves:
         in_call: Whether a call with any of these ids goes on; raises PbxUnavailable.
         syscalls: By which the disk is touched.
         limits: How long what may take.
+
+    Attributes:
+        outcomes: How many moves were "moved" or "not_moved" as their requests were told, and, after
+            an interruption, "recovered" or "undone".
     """
 
     def __init__(
@@ -123,6 +128,7 @@ class RecordMoves:
         self._asked = asyncio.Event()
         self._told: set[int] = set()
         self._is_closed = False
+        self.outcomes: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         return self
@@ -166,6 +172,20 @@ class RecordMoves:
             PbxUnavailable: whether it is still being recorded, nobody can tell.
             DatabaseUnavailable: what has begun is finished or undone when the database is back.
         """
+        outcome = "not_moved"
+        try:
+            rows = await self._begin(record, plan)
+            outcome = "moved"
+            return rows
+        finally:
+            self.outcomes[outcome] += 1
+
+    @property
+    def unsettled(self) -> int:
+        """How many interrupted moves can be neither finished nor undone now."""
+        return len(self._told)
+
+    async def _begin(self, record: CallRecord, plan: Plan) -> int:
         watch = _Watch()
         task = asyncio.create_task(self._move(record, plan, watch), name="move")
         self._watches[task] = watch
@@ -344,6 +364,7 @@ class RecordMoves:
         log = _log.bind(move=move.id, cdr=move.cdr_id, source=move.source, target=move.target)
         if settled.is_over:
             self._told.discard(move.id)
+            self.outcomes["recovered" if settled.is_done else "undone"] += 1
             log.warning("recording.recovered", outcome="moved" if settled.is_done else "undone")
         elif move.id not in self._told:
             self._told.add(move.id)

@@ -19,6 +19,7 @@ from pbxapi.actions import ACTIONS, Action, Parameters, Result
 from pbxapi.actions.ports import Client, Ports
 from pbxapi.actions.values import check_lengths
 from pbxapi.faults import Fault
+from pbxapi.web.audit import Audit, NoAudit, auditing
 from pbxapi.web.encoding import encode_bare_success, encode_fault, encode_success
 from pbxapi.web.envelope import to_fault
 from pbxapi.web.openapi import describe
@@ -41,8 +42,13 @@ _log = structlog.get_logger()
 class Authenticator(Protocol):
     """Tells who somebody is."""
 
-    async def authenticate(self, username: str, password: str, /) -> ApiUser:
-        """The user; raises Fault 100, or DatabaseUnavailable where there is no knowing."""
+    async def authenticate(
+        self, username: str, password: str, address: IpAddress | None, /
+    ) -> ApiUser:
+        """The user, who may come from there.
+
+        Raises Fault 100 or 903, or DatabaseUnavailable where there is no knowing.
+        """
 
 
 class LegacyApi:
@@ -73,8 +79,6 @@ class LegacyApi:
             fault = to_fault(error)
             _log.info("request.refused", errno=fault.code, took_ms=_ms_since(started))
             return web.Response(body=encode_fault(fault.code, fault.reason), headers=headers)
-        if not action.reads_only:
-            _log.info("request.answered", took_ms=_ms_since(started))
         if result.call_id:
             headers["X-Pbxapi-Call-Id"] = result.call_id
         return web.Response(body=_encode(action, result), headers=headers)
@@ -82,7 +86,18 @@ class LegacyApi:
     async def _answer(self, request: web.Request) -> tuple[Action, Result]:
         params = await read_params(request)
         address = client_address(request, self.trusted_proxies)
-        user = await self._authenticate(params, address)
+        with auditing(params, address) as audit:
+            action, result = await self._do(params, address, audit)
+            audit.call_id = result.call_id
+            return action, result
+
+    async def _do(
+        self, params: Parameters, address: IpAddress | None, audit: Audit | NoAudit
+    ) -> tuple[Action, Result]:
+        user = await self._gatekeeper.authenticate(
+            params.get("username", ""), params.get("password", ""), address
+        )
+        audit.user = user.username
         action = _choose(params)
         structlog.contextvars.bind_contextvars(action=action.name, user=user.username)
         user.require(action.permission)
@@ -94,14 +109,6 @@ class LegacyApi:
         check_lengths(params, action.parameters)
         client = Client(user.username, "" if address is None else str(address))
         return action, await action.handler(replace(self.ports, client=client), params)
-
-    async def _authenticate(self, params: Parameters, address: IpAddress | None) -> ApiUser:
-        user = await self._gatekeeper.authenticate(
-            params.get("username", ""), params.get("password", "")
-        )
-        if not user.may_come_from(address):
-            raise Fault(100)
-        return user
 
 
 def _encode(action: Action, result: Result) -> bytes:

@@ -13,7 +13,7 @@ from pbxapi.access.credentials import Gatekeeper, is_credential
 from pbxapi.access.passwords import PasswordChecker, hash_password
 from pbxapi.errors import DatabaseUnavailable
 from pbxapi.faults import Fault
-from tests.access.users import PASSWORD, Clock, Users
+from tests.access.users import HERE, LENIENT, PASSWORD, Clock, Users
 from tests.services.waiting import eventually
 
 
@@ -29,7 +29,7 @@ async def users() -> Users:
 
 @pytest.fixture
 async def gatekeeper(users: Users, clock: Clock) -> AsyncIterator[Gatekeeper]:
-    async with Gatekeeper(users, clock=clock) as made:
+    async with Gatekeeper(users, clock=clock, **LENIENT) as made:
         yield made
 
 
@@ -50,14 +50,14 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def code_of(gatekeeper: Gatekeeper, name: str, password: str = PASSWORD) -> int:
     """The fault that the attempt came to; 0 where it let the user in."""
     try:
-        await gatekeeper.authenticate(name, password)
+        await gatekeeper.authenticate(name, password, HERE)
     except Fault as fault:
         return fault.code
     return 0
 
 
 async def test_the_right_password_lets_the_user_in(gatekeeper: Gatekeeper) -> None:
-    user = await gatekeeper.authenticate("voipsun", PASSWORD)
+    user = await gatekeeper.authenticate("voipsun", PASSWORD, HERE)
 
     assert (user.id, user.username) == (1, "voipsun")
     assert user.permissions == {"listcalls"}
@@ -259,7 +259,7 @@ async def test_changed_permissions_hold_after_five_seconds_without_argon2(
     users.put("voipsun", permissions=["hangup"])
     clock.now += 5.01
 
-    assert (await gatekeeper.authenticate("voipsun", PASSWORD)).permissions == {"hangup"}
+    assert (await gatekeeper.authenticate("voipsun", PASSWORD, HERE)).permissions == {"hangup"}
     assert checks == [PASSWORD]
 
 
@@ -312,7 +312,7 @@ async def test_nobody_else_can_be_known(gatekeeper: Gatekeeper, users: Users) ->
     users.down = True
     for name in ("voipsun", "nobody"):
         with pytest.raises(DatabaseUnavailable):
-            await gatekeeper.authenticate(name, PASSWORD)
+            await gatekeeper.authenticate(name, PASSWORD, HERE)
 
 
 async def test_a_user_whose_password_was_never_right_is_not_known(
@@ -322,7 +322,7 @@ async def test_a_user_whose_password_was_never_right_is_not_known(
     users.down = True
     clock.now += 6
     with pytest.raises(DatabaseUnavailable):
-        await gatekeeper.authenticate("voipsun", PASSWORD)
+        await gatekeeper.authenticate("voipsun", PASSWORD, HERE)
 
 
 async def test_a_silent_database_does_not_hold_up_known_users_again_and_again(
@@ -450,7 +450,7 @@ async def test_the_loop_goes_on_while_a_password_is_checked(gatekeeper: Gatekeep
 async def test_closing_ends_what_is_under_way() -> None:
     users = Users("voipsun")
     users.open.clear()
-    gatekeeper = Gatekeeper(users)
+    gatekeeper = Gatekeeper(users, **LENIENT)
     reading = asyncio.create_task(code_of(gatekeeper, "voipsun"))
     await eventually(lambda: users.asked, within_s=2, what="the query is sent")
     await gatekeeper.close()
@@ -492,7 +492,7 @@ async def test_after_a_reload_a_new_user_and_a_new_right_hold_at_once(
     gatekeeper: Gatekeeper, users: Users, checks: list[str]
 ) -> None:
     assert await code_of(gatekeeper, "new") == 100
-    await gatekeeper.authenticate("voipsun", PASSWORD)
+    await gatekeeper.authenticate("voipsun", PASSWORD, HERE)
     users.put("new")
     users.put("voipsun", permissions=["hangup"])
     assert await code_of(gatekeeper, "new") == 100  # still believed
@@ -500,14 +500,14 @@ async def test_after_a_reload_a_new_user_and_a_new_right_hold_at_once(
     del checks[:]
 
     assert await code_of(gatekeeper, "new") == 0
-    assert (await gatekeeper.authenticate("voipsun", PASSWORD)).permissions == {"hangup"}
+    assert (await gatekeeper.authenticate("voipsun", PASSWORD, HERE)).permissions == {"hangup"}
     assert checks == [PASSWORD]  # only the new user's: who was right is still right
 
 
 async def test_a_reload_throws_nobody_out_whom_the_database_cannot_tell_of(
     gatekeeper: Gatekeeper, users: Users
 ) -> None:
-    await gatekeeper.authenticate("voipsun", PASSWORD)
+    await gatekeeper.authenticate("voipsun", PASSWORD, HERE)
     users.down = True
     gatekeeper.all_changed()
 

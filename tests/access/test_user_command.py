@@ -17,6 +17,7 @@ from pbxapi.commands.secret_input import read_secret
 from pbxapi.directory.pool import Directory
 from pbxapi.errors import UsageError
 from pbxapi.faults import Fault
+from tests.access.users import HERE, LENIENT
 from tests.services.ports import LOOPBACK, Ports
 from tests.services.postgres import Database
 
@@ -53,7 +54,7 @@ async def pbxapi_user(
 
 @pytest.fixture
 async def gatekeeper(database: Database) -> AsyncIterator[Gatekeeper]:
-    async with Directory(database.dsn) as directory, Gatekeeper(directory) as made:
+    async with Directory(database.dsn) as directory, Gatekeeper(directory, **LENIENT) as made:
         yield made
 
 
@@ -61,14 +62,14 @@ async def test_an_added_user_is_let_in_with_what_it_may_do(
     pbxapi_user: Pbxapi, gatekeeper: Gatekeeper
 ) -> None:
     said = await pbxapi_user(
-        "add", "voipsun", "--allow", "listcalls, hangup", "--network", "10.0.0.0/8",
+        "add", "voipsun", "--allow", "listcalls, hangup", "--network", "192.0.2.0/24",
         "--network", "::1", stdin="secretpwd\n",
     )  # fmt: skip
-    who = await gatekeeper.authenticate("voipsun", "secretpwd")
+    who = await gatekeeper.authenticate("voipsun", "secretpwd", HERE)
 
     assert said == "user voipsun is added\n"
     assert who.permissions == {"listcalls", "hangup"}
-    assert [str(network) for network in who.networks] == ["10.0.0.0/8", "::1/128"]
+    assert [str(network) for network in who.networks] == ["192.0.2.0/24", "::1/128"]
 
 
 @pytest.mark.parametrize("line", ["heslo žluté\n", "heslo žluté", "heslo žluté\r\nsecond line\n"])
@@ -77,14 +78,14 @@ async def test_the_password_is_the_first_line_of_standard_input(
 ) -> None:
     await pbxapi_user("add", "u", "--allow", "metrics", stdin=line)
 
-    assert (await gatekeeper.authenticate("u", "heslo žluté")).username == "u"
+    assert (await gatekeeper.authenticate("u", "heslo žluté", HERE)).username == "u"
 
 
 async def test_the_longest_password_and_one_too_long(
     pbxapi_user: Pbxapi, gatekeeper: Gatekeeper
 ) -> None:
     await pbxapi_user("add", "u", "--allow", "metrics", stdin="x" * 255 + "\r\n")
-    assert (await gatekeeper.authenticate("u", "x" * 255)).username == "u"
+    assert (await gatekeeper.authenticate("u", "x" * 255, HERE)).username == "u"
 
     with pytest.raises(UsageError, match="at most 255"):
         await pbxapi_user("passwd", "u", stdin="x" * 1000)
@@ -105,8 +106,8 @@ async def test_a_new_password_replaces_the_old_one(
     assert await pbxapi_user("passwd", "u", stdin="new\n") == "user u has a new password\n"
 
     with pytest.raises(Fault):
-        await gatekeeper.authenticate("u", "old")
-    assert (await gatekeeper.authenticate("u", "new")).username == "u"
+        await gatekeeper.authenticate("u", "old", HERE)
+    assert (await gatekeeper.authenticate("u", "new", HERE)).username == "u"
 
 
 async def test_disable_enable_and_remove(pbxapi_user: Pbxapi, database: Database) -> None:

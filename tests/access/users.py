@@ -1,14 +1,28 @@
 """A directory of API users in memory, whose queries can be held up and made to fail."""
 
 import asyncio
+import ipaddress
+from typing import Final, TypedDict
 
 from pbxapi.access.passwords import hash_password
 from pbxapi.errors import DatabaseUnavailable
 
 PASSWORD = "secretpwd"
 HASH = hash_password(PASSWORD)
+HERE = ipaddress.ip_address("192.0.2.1")
 
 Row = dict[str, object]
+
+
+class Limits(TypedDict):
+    """What locks out."""
+
+    max_failures: int
+    lockout_s: float
+
+
+#: For tests of something else.
+LENIENT: Final[Limits] = {"max_failures": 1_000_000, "lockout_s": 60.0}
 
 
 class Clock:

@@ -21,6 +21,7 @@ from structlog.typing import EventDict
 
 from pbxapi.agi.cards import CallCards
 from pbxapi.agi.server import Limits, serving_agi
+from pbxapi.agi.tally import CallTally
 from pbxapi.config import Listen
 from pbxapi.errors import UsageError
 from tests.agi.asterisk_side import DEADLINE_S, SUCCESS, AsteriskSide, environment, play
@@ -472,6 +473,29 @@ async def test_ipv6_has_brackets(cards: CallCards) -> None:
     async with serving_agi(cards, Listen("::1", 0), PATIENT) as address:
         assert address.startswith("[::1]:")
         assert await play(address, cards.issue(FIELDS)) == OWN
+
+
+# what is counted
+
+
+async def test_what_became_of_whom_is_counted(
+    cards: CallCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tally = CallTally()
+    async with serving_agi(cards, ANYWHERE, PATIENT, tally=tally) as address:
+        listened = tally.is_listening
+        await play(address, cards.issue(FIELDS))
+        await play(address, "no card")
+        async with AsteriskSide(address) as asterisk:
+            await asterisk.play(environment(cards.issue(FIELDS)), reply=b"520 no\n")
+        with monkeypatch.context() as patch:
+            patch.setattr("pbxapi.agi.server.Conversation", None)
+            await play(address, cards.issue(FIELDS))
+        await until(lambda: tally.served.total() == 3)
+    assert (listened, tally.is_listening) == (True, False)
+    outcomes = ("served", "interrupted", "failed")
+    assert tally.served == {("cdr", outcome): 1 for outcome in outcomes}
+    assert tally.refused == {"card": 1}
 
 
 # the log

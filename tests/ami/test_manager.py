@@ -18,6 +18,7 @@ from pbxapi.ami.manager import (
     MAX_DELAY_RESTART_S,
     MAX_DELAY_S,
     AmiManager,
+    Traffic,
     backoff,
     max_delay_s,
 )
@@ -330,8 +331,11 @@ async def test_the_listener_hears_of_everything_in_order() -> None:
         await connection.end()
 
     with capture_logs():
-        async with managed(script) as (_, calls, _):
+        async with managed(script) as (manager, calls, _):
             await eventually(lambda: len(calls.told) >= 7, within_s=2, what="two sessions")
+            # Of the session that is lost, and of the one that is there.
+            assert manager.traffic == Traffic(events=4, skipped=2, orphans=0)
+            assert (manager.connects, manager.failures) == (2, 1)
     assert calls.told == [
         *("opened", "FullyBooted", "Hangup", "lost"),
         *("opened", "FullyBooted", "Hangup", "lost"),
@@ -350,6 +354,8 @@ async def test_a_refused_login_is_no_session() -> None:
             await eventually(lambda: len(server.connections) > 3, within_s=2, what="attempts")
             assert not manager.connected
             assert calls.told == []
+            assert (manager.connects, manager.failures) == (0, 0)
+            assert manager.login_refusals >= 3
     refused = [entry for entry in logs if entry["event"] == "ami.login_refused"]
     assert len(refused) >= 3
     assert len(refused) == len(logs)

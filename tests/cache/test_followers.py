@@ -32,3 +32,10 @@ def test_each_gets_what_it_wants() -> None:
     followers.session_lost(7.5)
     assert first.told == ["opened", "Hangup", "Reload", 7.5]
     assert second.told == ["opened", "PeerStatus", "Reload", 7.5]
+
+
+def test_events_are_counted_by_name_however_many_want_them() -> None:
+    followers = Followers(Recorder("Hangup", "Reload"), Recorder("PeerStatus", "Reload"))
+    for name in ("Hangup", "Reload", "Hangup"):
+        followers.event(message(name))
+    assert followers.counts == {"Hangup": 2, "Reload": 1, "PeerStatus": 0}

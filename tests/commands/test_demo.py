@@ -100,6 +100,30 @@ def wait_for_calls(process: Running) -> str:
     return line
 
 
+def assert_it_tells_how_it_is(line: str) -> None:
+    """The paths of the operator, on the host and port of a line that it printed."""
+    site = re.search(r"http://[^/]+", line)
+    assert site is not None
+    ready = paste(f"curl -sf {site[0]}/-/ready")
+    assert ready == {
+        "ready": True,
+        "ami": True,
+        "database": True,
+        "fastagi": True,
+        "cache_age_s": {"channels": 0.0, "queues": 0.0, "peers": 0.0},
+    }
+    metrics = subprocess.run(
+        ["curl", "-sf", "-u", "demo:demo", f"{site[0]}/-/metrics"],
+        capture_output=True, timeout=15, check=True, text=True,
+    ).stdout  # fmt: skip
+    values = dict(re.findall(r"^(\S+) (\S+)$", metrics, re.MULTILINE))
+    assert values["pbxapi_ready"] == "1.0"
+    assert values["pbxapi_ami_connects_total"] == "1.0"
+    assert float(values['pbxapi_ami_events_total{event="Newchannel"}']) > 0
+    assert float(values['pbxapi_cache_entries{cache="queues"}']) > 0
+    assert float(values['pbxapi_cache_lists_total{cache="peers"}']) > 0
+
+
 @pytest.mark.parametrize("version", ["16", "22"])
 @pytest.mark.timeout(60)
 def test_every_line_that_it_prints_works_and_ctrl_c_ends_all_of_it(
@@ -115,6 +139,7 @@ def test_every_line_that_it_prints_works_and_ctrl_c_ends_all_of_it(
         assert {action: a["success"] for action, a in answers.items()} == {
             action: True if action in BARE_SUCCESS else "true" for action in ACTIONS
         }, answers
+        assert_it_tells_how_it_is(lines(started)[0])
         assert started.stop(signal.SIGINT, whole_group=True) == 0
     assert started.output.read_text("utf-8").endswith("\nstopped\n")
     # Whoever pastes faster than any human is told that the PBX is not there yet.

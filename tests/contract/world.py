@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from pbxapi.access.users import PERMISSIONS, ApiUser
+from pbxapi.access.users import PERMISSIONS, ApiUser, IpAddress
 from pbxapi.actions.ports import Ports
 from pbxapi.ami.message import Message
 from pbxapi.ami.requests import Request, encode
@@ -196,17 +196,22 @@ class FakeRecordings:
 class FakeGatekeeper:
     """Three users with one password."""
 
-    async def authenticate(self, username: str, password: str) -> ApiUser:
+    async def authenticate(
+        self, username: str, password: str, address: IpAddress | None, /
+    ) -> ApiUser:
         networks = () if username != "elsewhere" else ("192.0.2.0/24",)
         permissions = {"voipsun": PERMISSIONS, "elsewhere": PERMISSIONS, "nobody": frozenset[str]()}
         if username not in permissions or password != "secretpwd":
             raise Fault(100)
-        return ApiUser(
+        user = ApiUser(
             id=1,
             username=username,
             permissions=frozenset(permissions[username]),
             networks=tuple(map(ipaddress.ip_network, networks)),
         )
+        if not user.may_come_from(address):
+            raise Fault(100)
+        return user
 
 
 def make_store(case: Mapping[str, Any]) -> ChannelStore:

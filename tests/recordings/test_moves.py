@@ -81,6 +81,7 @@ async def test_the_recording_moves_whole_and_all_records_of_its_call_follow(
 ) -> None:
     async with make_moves(directory, disk) as moves:
         assert await move(moves, disk) == 2
+        assert moves.outcomes == {"moved": 1}
     assert disk.files() == [disk.target]
     assert checksum(disk.target) == CHECKSUM
     found = disk.target.stat()
@@ -545,14 +546,17 @@ async def test_what_cannot_be_settled_stays_in_the_journal_and_is_told_once(
         async with make_moves(directory, disk) as moves:
             assert not await moves.recover()
             assert not await moves.recover()
+            assert (moves.unsettled, moves.outcomes.total()) == (1, 0)
     assert [entry["event"] for entry in logs] == ["recording.unsettled"]
     async with make_moves(directory, disk) as moves:
         with pytest.raises(Fault, match="812"):
             await move(moves, disk)
+        assert moves.outcomes == {"not_moved": 1}
         disk.target.parent.mkdir(parents=True)
         shutil.move(disk.a / "kept", disk.target)
         os.utime(disk.target, ns=(MTIME_NS, MTIME_NS))
         assert await moves.recover()
+        assert moves.outcomes == {"not_moved": 1, "recovered": 1}
     assert await database.fetch("SELECT FROM pbxapi.record_moves") == []
 
 

@@ -1,0 +1,1 @@
+"""How the daemon is; the only place that knows prometheus_client."""
