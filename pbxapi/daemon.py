@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import structlog
@@ -149,58 +149,82 @@ def _open_office(
     )
 
 
-def _monitor(
-    manager: AmiManager,
-    pictures: _Pictures,
-    *,
-    agi: CallTally,
-    cards: CallCards,
-    recordings: RecordMoves,
-    directory: Directory,
-) -> Monitor:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What the daemon is made of, once all of it is there."""
+
+    config: Config
+    pictures: _Pictures
+    calls: CallList
+    manager: AmiManager
+    directory: Directory
+    devices: DeviceIndex
+    gatekeeper: Gatekeeper
+    office: AgentOffice
+    cards: CallCards
+    agi_tally: CallTally
+    agi_address: str
+    recordings: RecordMoves
+
+
+def _ports(parts: _Parts) -> Ports:
+    """What actions work with; the views tell what there is at the moment of the question."""
+    calls, queues, config = parts.calls, parts.pictures.queues, parts.config
+    return Ports(
+        pbx=parts.manager,
+        lines=Lines(parts.directory),
+        legs=lambda: calls.legs(time.monotonic()),
+        is_live=lambda name: calls.is_live(name, time.monotonic()),
+        queue=lambda name: queues.queue(name, time.monotonic()),
+        states_of=lambda technology, name: calls.states_of(technology, name, time.monotonic()),
+        peers=PeerList(parts.pictures.peers),
+        devices=parts.devices,
+        cards=parts.cards,
+        call_centre=CallCentre(parts.office.pins, parts.office.desk, config.agents.status_mode),
+        agi_address=parts.agi_address,
+        record_roots=config.records.roots,
+        recordings=parts.recordings,
+        ring_timeout_s=config.originate.ring_timeout,
+    )
+
+
+def _monitor(parts: _Parts) -> Monitor:
     sources = Sources(
         requests=RequestTally(ACTIONS),
-        manager=manager,
-        events=pictures.listener.counts,
-        pictures=pictures.monitored(),
-        agi=agi,
-        cards=cards,
-        recordings=recordings,
+        manager=parts.manager,
+        events=parts.pictures.listener.counts,
+        pictures=parts.pictures.monitored(),
+        agi=parts.agi_tally,
+        cards=parts.cards,
+        recordings=parts.recordings,
         loop_lag=LoopLag(),
     )
-    return Monitor(sources, DatabaseProbe(directory, time.monotonic), time.monotonic)
+    return Monitor(sources, DatabaseProbe(parts.directory, time.monotonic), time.monotonic)
 
 
-def _tend(
-    group: asyncio.TaskGroup,
-    sources: Sources,
-    pictures: _Pictures,
-    devices: DeviceIndex,
-    office: AgentOffice,
-) -> list[asyncio.Task[Any]]:
+def _tend(group: asyncio.TaskGroup, parts: _Parts, loop_lag: LoopLag) -> list[asyncio.Task[Any]]:
     """Do what has to be done all the time."""
     return [
-        group.create_task(sources.manager.run(), name="ami"),
-        *pictures.follow(group, sources.manager),
-        group.create_task(devices.follow(), name="devices"),
-        group.create_task(office.run(pictures.pauses), name="agents"),
-        group.create_task(sources.recordings.run(), name="recordings"),
-        group.create_task(sources.loop_lag.run(), name="loop lag"),
+        group.create_task(parts.manager.run(), name="ami"),
+        *parts.pictures.follow(group, parts.manager),
+        group.create_task(parts.devices.follow(), name="devices"),
+        group.create_task(parts.office.run(parts.pictures.pauses), name="agents"),
+        group.create_task(parts.recordings.run(), name="recordings"),
+        group.create_task(loop_lag.run(), name="loop lag"),
     ]
 
 
-def _renewal(
-    api: LegacyApi, gatekeeper: Gatekeeper, office: AgentOffice, recordings: RecordMoves
-) -> OnReload:
+def _renewal(parts: _Parts, api: LegacyApi) -> OnReload:
     """What a new configuration changes while everything goes on; users are read again too."""
+    gatekeeper, pins = parts.gatekeeper, parts.office.pins
 
     def renew(config: Config) -> None:
         security = config.security
         gatekeeper.all_changed()
-        office.pins.all_changed()
+        pins.all_changed()
         gatekeeper.lockout.limit(security.max_failures, security.lockout_seconds)
-        office.pins.limit(security.max_failures, security.lockout_seconds)
-        recordings.set_roots(config.records.roots)
+        pins.limit(security.max_failures, security.lockout_seconds)
+        parts.recordings.set_roots(config.records.roots)
         api.trusted_proxies = config.http.trusted_proxies
         api.ports = replace(
             api.ports,
@@ -248,42 +272,40 @@ async def run(
     ):
         devices = DeviceIndex(directory)
         calls = CallList(pictures.channels, _owner_in(devices))
-        ports = Ports(
-            pbx=manager,
-            lines=Lines(directory),
-            legs=lambda: calls.legs(time.monotonic()),
-            is_live=lambda name: calls.is_live(name, time.monotonic()),
-            queue=lambda name: pictures.queues.queue(name, time.monotonic()),
-            states_of=lambda technology, name: calls.states_of(technology, name, time.monotonic()),
-            peers=PeerList(pictures.peers),
-            devices=devices,
-            cards=cards,
-            call_centre=CallCentre(office.pins, office.desk, config.agents.status_mode),
-            agi_address=agi_address,
-            record_roots=config.records.roots,
-            recordings=recordings,
-            ring_timeout_s=config.originate.ring_timeout,
-        )
-        api = LegacyApi(ports, gatekeeper, config.http.trusted_proxies)
-        monitor = _monitor(
-            manager,
-            pictures,
-            agi=agi_tally,
-            cards=cards,
-            recordings=recordings,
+        parts = _Parts(
+            config=config,
+            pictures=pictures,
+            calls=calls,
+            manager=manager,
             directory=directory,
+            devices=devices,
+            gatekeeper=gatekeeper,
+            office=office,
+            cards=cards,
+            agi_tally=agi_tally,
+            agi_address=agi_address,
+            recordings=recordings,
         )
-        app = Probes(monitor, gatekeeper, api).attach(make_app(api, config.http.path))
-        reloading.on_reload.append(_renewal(api, gatekeeper, office, recordings))
-        async with asyncio.TaskGroup() as group:
-            background = [
-                *_tend(group, monitor.sources, pictures, devices, office),
-                group.create_task(reloading.run(), name="reloading"),
-            ]
-            async with serving(app, config.http.listen) as url:
-                on_listening(url)
-                await stop.wait()
-                _log.info("daemon.stopping")
-            for task in background:
-                task.cancel()
+        await _serve(parts, reloading, stop, on_listening)
     _log.info("daemon.stopped")
+
+
+async def _serve(
+    parts: _Parts, reloading: Reloading, stop: asyncio.Event, on_listening: Callable[[str], None]
+) -> None:
+    """Answer until `stop` is set."""
+    http, monitor = parts.config.http, _monitor(parts)
+    api = LegacyApi(_ports(parts), parts.gatekeeper, http.trusted_proxies)
+    app = Probes(monitor, parts.gatekeeper, api).attach(make_app(api, http.path))
+    reloading.on_reload.append(_renewal(parts, api))
+    async with asyncio.TaskGroup() as group:
+        background = [
+            *_tend(group, parts, monitor.sources.loop_lag),
+            group.create_task(reloading.run(), name="reloading"),
+        ]
+        async with serving(app, http.listen) as url:
+            on_listening(url)
+            await stop.wait()
+            _log.info("daemon.stopping")
+        for task in background:
+            task.cancel()

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pbxapi import daemon, log
-from pbxapi.config import Config, load
+from pbxapi.config import Config
+from pbxapi.config_reading import load
 from pbxapi.reloading import Reloading
 
 
