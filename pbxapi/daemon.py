@@ -1,8 +1,9 @@
 """The composition root: builds every object once, runs the background tasks, ends them in order."""
 
 import asyncio
+import socket
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -40,6 +41,8 @@ from pbxapi.monitoring.monitor import Monitor
 from pbxapi.monitoring.sources import Picture, Sources
 from pbxapi.recordings.moves import RecordMoves
 from pbxapi.reloading import OnReload, Reloading
+from pbxapi.supervision import supervise
+from pbxapi.systemd import Notifier
 from pbxapi.web.app import LegacyApi, make_app
 from pbxapi.web.probes import Probes
 from pbxapi.web.server import serving
@@ -59,6 +62,10 @@ def _owner_in(devices: DeviceIndex) -> OwnerOf:
         return Owner(device.kind, str(device.id), device.number)
 
     return owner_of
+
+
+def _goes_on(calls: CallList, call_ids: Collection[str]) -> bool:
+    return calls.goes_on(call_ids, time.monotonic())
 
 
 class _Pictures:
@@ -112,6 +119,11 @@ class _Pictures:
             ),
         }
 
+    def ages_s(self) -> dict[str, float]:
+        """How old each of them is; infinite where there is none yet."""
+        now = time.monotonic()
+        return {name: each.freshness.age_s(now) for name, each in self.monitored().items()}
+
 
 def _make_manager(ami: Ami, listener: Listener) -> AmiManager:
     return AmiManager(
@@ -153,6 +165,8 @@ def _open_office(
 class _Parts:
     """What the daemon is made of, once all of it is there."""
 
+    notifier: Notifier
+    reloading: Reloading
     config: Config
     pictures: _Pictures
     calls: CallList
@@ -211,6 +225,7 @@ def _tend(group: asyncio.TaskGroup, parts: _Parts, loop_lag: LoopLag) -> list[as
         group.create_task(parts.office.run(parts.pictures.pauses), name="agents"),
         group.create_task(parts.recordings.run(), name="recordings"),
         group.create_task(loop_lag.run(), name="loop lag"),
+        group.create_task(parts.reloading.run(), name="reloading"),
     ]
 
 
@@ -242,37 +257,43 @@ async def run(
     on_listening: Callable[[str], None] = lambda _url: None,
     *,
     reloading: Reloading | None = None,
+    notifier: Notifier | None = None,
+    sockets: Sequence[socket.socket] = (),
 ) -> None:
-    """Run the daemon until `stop` is set; `on_listening` is told its base URL.
+    """Run the daemon until `stop` is set.
 
-    Whatever depends on a live key of the configuration is added to `reloading.on_reload`.
+    Args:
+        config: The configuration at the start; what depends on a live key of it is added to
+            `reloading.on_reload`.
+        stop: Set, it ends.
+        on_listening: Is told its base URL.
+        reloading: Reads the configuration again.
+        notifier: Is told how the daemon is.
+        sockets: Listening ones, in place of `[http] listen`.
 
     Raises:
         UsageError: the configuration asks for something that cannot be had here.
     """
-
-    def asterisk_time() -> float:
-        return manager.asterisk_time()
-
     reloading = reloading or Reloading(config, lambda: config)
-    pictures = _Pictures(asterisk_time)
+    notifier = notifier or Notifier({})
+    pictures = _Pictures(lambda: manager.asterisk_time())  # noqa: PLW0108 - it is made below
     manager = _make_manager(config.ami, pictures.listener)
     cards = CallCards(time.monotonic)
     agi_tally = CallTally()
-
-    def in_call(call_ids: Collection[str]) -> bool:
-        return calls.goes_on(call_ids, time.monotonic())
-
     async with (
         Directory(config.database.dsn) as directory,
         _open_gate(config, directory) as gatekeeper,
-        RecordMoves(directory, config.records.roots, in_call) as recordings,
+        RecordMoves(
+            directory, config.records.roots, lambda ids: _goes_on(calls, ids)
+        ) as recordings,
         serving_agi(cards, config.fastagi.listen, tally=agi_tally) as agi_address,
         _open_office(config, directory, gatekeeper, manager, pictures) as office,
     ):
         devices = DeviceIndex(directory)
         calls = CallList(pictures.channels, _owner_in(devices))
         parts = _Parts(
+            notifier=notifier,
+            reloading=reloading,
             config=config,
             pictures=pictures,
             calls=calls,
@@ -286,26 +307,29 @@ async def run(
             agi_address=agi_address,
             recordings=recordings,
         )
-        await _serve(parts, reloading, stop, on_listening)
+        await _serve(parts, sockets, stop, on_listening)
     _log.info("daemon.stopped")
 
 
 async def _serve(
-    parts: _Parts, reloading: Reloading, stop: asyncio.Event, on_listening: Callable[[str], None]
+    parts: _Parts,
+    sockets: Sequence[socket.socket],
+    stop: asyncio.Event,
+    on_listening: Callable[[str], None],
 ) -> None:
     """Answer until `stop` is set."""
     http, monitor = parts.config.http, _monitor(parts)
     api = LegacyApi(_ports(parts), parts.gatekeeper, http.trusted_proxies)
     app = Probes(monitor, parts.gatekeeper, api).attach(make_app(api, http.path))
-    reloading.on_reload.append(_renewal(parts, api))
+    parts.reloading.on_reload.append(_renewal(parts, api))
     async with asyncio.TaskGroup() as group:
-        background = [
-            *_tend(group, parts, monitor.sources.loop_lag),
-            group.create_task(reloading.run(), name="reloading"),
-        ]
-        async with serving(app, http.listen) as url:
+        background = _tend(group, parts, monitor.sources.loop_lag)
+        async with serving(app, http.listen, sockets) as url:
             on_listening(url)
+            telling = supervise(parts.notifier, parts.pictures.ages_s)
+            background.append(group.create_task(telling, name="supervision"))
             await stop.wait()
             _log.info("daemon.stopping")
+            parts.notifier.stopping()
         for task in background:
             task.cancel()
