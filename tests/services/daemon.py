@@ -76,6 +76,12 @@ class Daemon:
         self._process: asyncio.subprocess.Process | None = None
         self._session = aiohttp.ClientSession()
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
     async def start(self) -> None:
         """Start it, and wait until it listens."""
         with self.log.open("ab") as log:
