@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,13 +55,22 @@ class Daemon:
     Attributes:
         url: The legacy URL.
         log: The file that its standard error goes to.
+
+    Args:
+        program: What stands for `pbxapi` in its command.
     """
 
     def __init__(
-        self, url: str, environment: Mapping[str, str], log: Path, config: Path | None = None
+        self,
+        url: str,
+        environment: Mapping[str, str],
+        log: Path,
+        config: Path | None = None,
+        program: Sequence[str] = ("-m", "pbxapi"),
     ) -> None:
         self.url = url
         self.log = log
+        self._program = program
         self._environment = environment
         self._arguments = [] if config is None else ["--config", str(config)]
         self._process: asyncio.subprocess.Process | None = None
@@ -72,8 +81,7 @@ class Daemon:
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                "-m",
-                "pbxapi",
+                *self._program,
                 "serve",
                 *self._arguments,
                 env=self._environment,
@@ -81,6 +89,12 @@ class Daemon:
                 stderr=log,
             )
         await eventually(self._listens, within_s=_START_S, what="the daemon listens")
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
 
     async def _listens(self) -> bool:
         assert self._process is not None
