@@ -43,7 +43,8 @@ class Message:
         Only the first header tells: a value of a response may hold a line feed and, behind it,
         whatever looks like a header (Status with variables, Getvar).
         """
-        return self.fields["Event"] if self._lines[0].startswith("Event:") else ""
+        # Not [...]: "Event:a: b" is a header of another name.
+        return self.fields.get("Event", "") if self._lines[0].startswith("Event:") else ""
 
     @property
     def action_id(self) -> str:

@@ -78,3 +78,9 @@ def test_no_frame_is_too_odd(frame: bytes) -> None:
     message = Message(frame)
     assert message.event == ("" if not frame.startswith(b"Event:") else message.get("Event"))
     assert message.get("no such header", "absent") == "absent"
+
+
+def test_a_first_header_that_only_begins_like_an_event_names_none() -> None:
+    """Found by fuzzing: "Event:a: b" is a header "Event:a"."""
+    assert Message(b"Event:a: b").event == ""
+    assert Message(b"Event:a").event == "a"
