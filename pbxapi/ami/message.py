@@ -92,7 +92,8 @@ class Message:
         self._start = 0
         self._fields: dict[str, str] | None = None
         self._snapshot: Snapshot | None = None
-        self.event = self.fields["Event"] if self._frame.startswith("Event:") else ""
+        # Not [...]: "Event:a: b" is a header of another name.
+        self.event = self.fields.get("Event", "") if self._frame.startswith("Event:") else ""
         self.action_id = self.fields.get("ActionID", "")
 
     @property

@@ -95,6 +95,12 @@ def test_no_frame_is_too_odd(frame: bytes) -> None:
     assert message.get("no such header", "absent") == "absent"
 
 
+def test_a_first_header_that_only_begins_like_an_event_names_none() -> None:
+    """Found by fuzzing: "Event:a: b" is a header "Event:a"."""
+    assert Message(b"Event:a: b").event == ""
+    assert Message(b"Event:a").event == "a"
+
+
 # -- what is read without taking all headers apart
 
 

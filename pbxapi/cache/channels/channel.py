@@ -254,7 +254,8 @@ def list_item(
     """The channel as a CoreShowChannel event has it; `old` lends what a list does not tell.
 
     A channel without `old` is one whose beginning nobody told: it began after `unseen_since`, the
-    monotonic instant up to which all events were seen.
+    monotonic instant at which the last event was seen. Of an event that was still on its way then,
+    `Duration` knows better: a channel is at least as old as it says.
 
     Returns:
         None for an item without Uniqueid.
@@ -263,13 +264,14 @@ def list_item(
     if not uniqueid:
         return None
     if old is None:
-        age_s = _age_s(uniqueid, fields.get("Duration", ""), now)
-        old = _blank(uniqueid, max(now.monotonic - age_s, min(unseen_since, now.monotonic)))
+        least_s, most_s = _age_s(uniqueid, fields.get("Duration", ""), now)
+        likely = now.monotonic - (least_s + most_s) / 2
+        old = _blank(uniqueid, min(max(likely, unseen_since), now.monotonic - least_s))
     return _take_over(_running(old, fields.get("Application", "")), fields)
 
 
-def _age_s(uniqueid: str, duration: str, now: Instant) -> float:
-    """Best guess of a channel's age in seconds.
+def _age_s(uniqueid: str, duration: str, now: Instant) -> tuple[float, float]:
+    """A channel's age in seconds, at least and at most.
 
     `Duration` gives it in whole seconds, and so does the epoch in the Uniqueid, cut off at another
     instant: where both agree, the truth is where they overlap. A Uniqueid that somebody chose
@@ -284,7 +286,7 @@ def _age_s(uniqueid: str, duration: str, now: Instant) -> float:
         since = now.epoch - int(created)
         if low <= since and since - 1 <= high:
             low, high = max(low, since - 1), min(high, since)
-    return (low + high) / 2
+    return low, high
 
 
 #: Event name → what it does to the channels.

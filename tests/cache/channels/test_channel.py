@@ -322,6 +322,15 @@ def test_a_uniqueid_of_another_clock_is_not_believed() -> None:
     assert NOW.monotonic - channel.began == 10.5
 
 
+def test_a_channel_whose_beginning_was_on_its_way_is_as_old_as_its_list_says() -> None:
+    """Events that wait behind a slow line are no proof that all before them was seen."""
+    fields = {"Uniqueid": "x", "Duration": "00:00:10"}
+    for seen_s_ago, age_s in ((20.0, 10.5), (10.25, 10.25), (3.0, 10.0), (-1.0, 10.0)):
+        channel = list_item(None, fields, NOW, unseen_since=NOW.monotonic - seen_s_ago)
+        assert channel is not None
+        assert NOW.monotonic - channel.began == age_s
+
+
 def test_a_channel_that_is_known_keeps_its_beginning_in_a_list() -> None:
     fields = {"Uniqueid": "1.1", "Duration": "00:05:00", "Channel": "SIP/a-1"}
     channel = list_item(known, fields, NOW)
