@@ -101,12 +101,6 @@ class Daemon:
             )
         await eventually(self._listens, within_s=_START_S, what="the daemon listens")
 
-    @property
-    def pid(self) -> int:
-        """Of the process that was started last."""
-        assert self._process is not None
-        return self._process.pid
-
     async def _listens(self) -> bool:
         assert self._process is not None
         assert self._process.returncode is None, self.log.read_text()
