@@ -2,6 +2,7 @@
 # make test    everything the tests need, then lint and all tests (root or sudo for packages)
 # make lint    style, types, import layers
 # make bench   measurements
+# make install, make uninstall   on a PBX host, as root (PREFIX, DESTDIR): docs/operations.md
 # make clean   remove what the above made, the cache of Asterisk too
 
 SHELL := /bin/sh
@@ -19,7 +20,10 @@ ifneq ($(or $(filter true,$(CI)),$(filter 0,$(shell id -u))),)
 REQUIRE_ALL := 1
 endif
 
-.PHONY: run test lint bench clean
+# The virtual environment of the program.
+PREFIX ?= /opt/pbxapi
+
+.PHONY: run test lint bench install uninstall clean
 
 run: .venv/demo
 	$(BIN)/pbxapi demo
@@ -49,6 +53,9 @@ lint: .venv/test
 
 bench: .venv/test
 	$(BIN)/python -m tests.bench
+
+install uninstall:
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' PYTHON='$(PYTHON)' sh systemd/install.sh $@
 
 clean:
 	rm -rf .venv .cache build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache \
