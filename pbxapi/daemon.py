@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import structlog
 
@@ -17,7 +17,7 @@ from pbxapi.agents.picture import QueuePicture
 from pbxapi.agi.cards import CallCards
 from pbxapi.agi.server import serving_agi
 from pbxapi.agi.tally import CallTally
-from pbxapi.ami.manager import AmiManager, Listener
+from pbxapi.ami.manager import AmiManager
 from pbxapi.cache.channels.calls import Owner, OwnerOf
 from pbxapi.cache.channels.follow import ChannelFollower
 from pbxapi.cache.channels.store import ChannelStore
@@ -61,33 +61,48 @@ def _owner_in(devices: DeviceIndex) -> OwnerOf:
     return owner_of
 
 
-class _Pictures:
-    """What the PBX looks like, and who keeps it so.
+class _Pbx:
+    """Asterisk: the way to it, what it looks like now, and who keeps that so."""
 
-    Args:
-        asterisk_time: Seconds since the epoch by the clock of Asterisk's host.
-    """
-
-    def __init__(self, asterisk_time: Callable[[], float]) -> None:
+    def __init__(self, ami: Ami, devices: DeviceIndex) -> None:
+        self._devices = devices
         self.channels = ChannelStore()
-        self._queue_store = QueueStore()
-        self.queues = QueueBoard(self._queue_store)
+        self.queues = QueueStore()
         self.peers = PeerStore()
+        self.board = QueueBoard(self.queues)
+        self.calls = CallList(self.channels, _owner_in(devices))
         self._channel_follower = ChannelFollower(self.channels)
-        self._queue_follower = QueueFollower(self._queue_store, asterisk_time)
+        self._queue_follower = QueueFollower(self.queues, self._asterisk_time)
         self._peer_follower = PeerFollower(self.peers)
         self.queues_listed_anew = self._queue_follower.listed_anew
         self.pauses = PauseFollower()
         self.listener = Followers(
             self._channel_follower, self._queue_follower, self._peer_follower, self.pauses
         )
+        self.manager = AmiManager(
+            host=ami.host,
+            port=ami.port,
+            username=ami.username,
+            secret=ami.secret,
+            listener=self.listener,
+        )
 
-    def follow(self, group: asyncio.TaskGroup, manager: AmiManager) -> list[asyncio.Task[NoReturn]]:
-        """Keep them in step with Asterisk."""
+    def _asterisk_time(self) -> float:
+        return self.manager.asterisk_time()
+
+    def in_call(self, call_ids: Collection[str]) -> bool:
+        """Whether a call with any of these ids goes on; raises PbxUnavailable."""
+        return self.calls.goes_on(call_ids, time.monotonic())
+
+    def follow(self, group: asyncio.TaskGroup) -> list[asyncio.Task[NoReturn]]:
+        """Keep the session, and the pictures in step with Asterisk."""
+        manager = self.manager
         return [
+            group.create_task(manager.run(), name="ami"),
             group.create_task(self._channel_follower.run(manager), name="channels"),
             group.create_task(self._queue_follower.run(manager), name="queues"),
             group.create_task(self._peer_follower.run(manager), name="peers"),
+            group.create_task(self._devices.follow(), name="devices"),
         ]
 
     def monitored(self) -> dict[str, Picture]:
@@ -100,8 +115,8 @@ class _Pictures:
                 repaired=lambda: self._channel_follower.repaired,
             ),
             "queues": Picture(
-                freshness=self._queue_store.freshness,
-                size=lambda: len(self._queue_store.queues),
+                freshness=self.queues.freshness,
+                size=lambda: len(self.queues.queues),
                 lists=lambda: self._queue_follower.lists,
                 repaired=lambda: self._queue_follower.repaired,
             ),
@@ -113,16 +128,6 @@ class _Pictures:
         }
 
 
-def _make_manager(ami: Ami, listener: Listener) -> AmiManager:
-    return AmiManager(
-        host=ami.host,
-        port=ami.port,
-        username=ami.username,
-        secret=ami.secret,
-        listener=listener,
-    )
-
-
 def _open_gate(config: Config, directory: Directory) -> Gatekeeper:
     return Gatekeeper(
         directory,
@@ -132,59 +137,49 @@ def _open_gate(config: Config, directory: Directory) -> Gatekeeper:
 
 
 def _open_office(
-    config: Config,
-    directory: Directory,
-    gatekeeper: Gatekeeper,
-    manager: AmiManager,
-    pictures: _Pictures,
+    config: Config, directory: Directory, gatekeeper: Gatekeeper, pbx: _Pbx
 ) -> AgentOffice:
     return AgentOffice(
         Agents(directory),
-        manager,
-        QueuePicture(pictures.queues),
-        pictures.queues_listed_anew,
+        pbx.manager,
+        QueuePicture(pbx.board),
+        pbx.queues_listed_anew,
         gatekeeper.passwords,
         max_failures=config.security.max_failures,
         lockout_s=config.security.lockout_seconds,
     )
 
 
-def _monitor(
-    manager: AmiManager,
-    pictures: _Pictures,
-    agi: CallTally,
-    cards: CallCards,
-    recordings: RecordMoves,
-    directory: Directory,
-) -> Monitor:
-    sources = Sources(
+def _sources(
+    pbx: _Pbx, gatekeeper: Gatekeeper, agi: CallTally, cards: CallCards, recordings: RecordMoves
+) -> Sources:
+    return Sources(
         requests=RequestTally(ACTIONS),
-        manager=manager,
-        events=pictures.listener.counts,
-        pictures=pictures.monitored(),
+        lockout=gatekeeper.lockout,
+        manager=pbx.manager,
+        events=pbx.listener.counts,
+        pictures=pbx.monitored(),
         agi=agi,
         cards=cards,
         recordings=recordings,
         loop_lag=LoopLag(),
     )
-    return Monitor(sources, DatabaseProbe(directory, time.monotonic), time.monotonic)
 
 
 def _tend(
     group: asyncio.TaskGroup,
-    sources: Sources,
-    pictures: _Pictures,
-    devices: DeviceIndex,
+    pbx: _Pbx,
     office: AgentOffice,
-) -> list[asyncio.Task[Any]]:
+    sources: Sources,
+    reloading: Reloading,
+) -> list[asyncio.Task[NoReturn]]:
     """Do what has to be done all the time."""
     return [
-        group.create_task(sources.manager.run(), name="ami"),
-        *pictures.follow(group, sources.manager),
-        group.create_task(devices.follow(), name="devices"),
-        group.create_task(office.run(pictures.pauses), name="agents"),
+        *pbx.follow(group),
+        group.create_task(office.run(pbx.pauses), name="agents"),
         group.create_task(sources.recordings.run(), name="recordings"),
         group.create_task(sources.loop_lag.run(), name="loop lag"),
+        group.create_task(reloading.run(), name="reloading"),
     ]
 
 
@@ -224,36 +219,27 @@ async def run(
     Raises:
         UsageError: the configuration asks for something that cannot be had here.
     """
-
-    def asterisk_time() -> float:
-        return manager.asterisk_time()
-
     reloading = reloading or Reloading(config, lambda: config)
-    pictures = _Pictures(asterisk_time)
-    manager = _make_manager(config.ami, pictures.listener)
+    directory = Directory(config.database.dsn)
+    devices = DeviceIndex(directory)
+    pbx = _Pbx(config.ami, devices)
     cards = CallCards(time.monotonic)
     agi_tally = CallTally()
-
-    def in_call(call_ids: Collection[str]) -> bool:
-        return calls.goes_on(call_ids, time.monotonic())
-
     async with (
-        Directory(config.database.dsn) as directory,
+        directory,
         _open_gate(config, directory) as gatekeeper,
-        RecordMoves(directory, config.records.roots, in_call) as recordings,
+        RecordMoves(directory, config.records.roots, pbx.in_call) as recordings,
         serving_agi(cards, config.fastagi.listen, tally=agi_tally) as agi_address,
-        _open_office(config, directory, gatekeeper, manager, pictures) as office,
+        _open_office(config, directory, gatekeeper, pbx) as office,
     ):
-        devices = DeviceIndex(directory)
-        calls = CallList(pictures.channels, _owner_in(devices))
         ports = Ports(
-            pbx=manager,
+            pbx=pbx.manager,
             lines=Lines(directory),
-            legs=lambda: calls.legs(time.monotonic()),
-            is_live=lambda name: calls.is_live(name, time.monotonic()),
-            queue=lambda name: pictures.queues.queue(name, time.monotonic()),
-            states_of=lambda technology, name: calls.states_of(technology, name, time.monotonic()),
-            peers=PeerList(pictures.peers),
+            legs=lambda: pbx.calls.legs(time.monotonic()),
+            is_live=lambda name: pbx.calls.is_live(name, time.monotonic()),
+            queue=lambda name: pbx.board.queue(name, time.monotonic()),
+            states_of=lambda tech, name: pbx.calls.states_of(tech, name, time.monotonic()),
+            peers=PeerList(pbx.peers),
             devices=devices,
             cards=cards,
             call_centre=CallCentre(office.pins, office.desk, config.agents.status_mode),
@@ -263,14 +249,12 @@ async def run(
             ring_timeout_s=config.originate.ring_timeout,
         )
         api = LegacyApi(ports, gatekeeper, config.http.trusted_proxies)
-        monitor = _monitor(manager, pictures, agi_tally, cards, recordings, directory)
+        sources = _sources(pbx, gatekeeper, agi_tally, cards, recordings)
+        monitor = Monitor(sources, DatabaseProbe(directory, time.monotonic), time.monotonic)
         app = Probes(monitor, gatekeeper, api).attach(make_app(api, config.http.path))
         reloading.on_reload.append(_renewal(api, gatekeeper, office, recordings))
         async with asyncio.TaskGroup() as group:
-            background = [
-                *_tend(group, monitor.sources, pictures, devices, office),
-                group.create_task(reloading.run(), name="reloading"),
-            ]
+            background = _tend(group, pbx, office, sources, reloading)
             async with serving(app, config.http.listen) as url:
                 on_listening(url)
                 await stop.wait()

@@ -94,9 +94,8 @@ class Probes:
     async def _let_in(self, request: web.Request) -> None:
         """Pass if the user may see metrics; raises Fault or DatabaseUnavailable."""
         username, password = await _credentials(request)
-        user = await self._gatekeeper.authenticate(username, password)
-        if not user.may_come_from(client_address(request, self._proxies.trusted_proxies)):
-            raise Fault(100)
+        address = client_address(request, self._proxies.trusted_proxies)
+        user = await self._gatekeeper.authenticate(username, password, address)
         user.require(PERMISSION)
 
 

@@ -105,6 +105,19 @@ async def test_events_are_counted_by_kind_and_others_together() -> None:
     assert set(kinds) == {*sources.events, "other"}
 
 
+async def test_lock_outs_are_counted() -> None:
+    sources = make_sources()
+    for _ in range(10):
+        sources.lockout.failed("voipsun", None)
+    samples = await scrape(sources)
+    counts = {
+        what: value(samples, "pbxapi_lockouts_total", what=what)
+        for what in ("name", "address", "home")
+    }
+    assert counts == {"name": 1, "address": 0, "home": 0}
+    assert value(samples, "pbxapi_lockout_refusals_total") == 0
+
+
 async def test_the_process_is_there_too() -> None:
     samples = await scrape(make_sources())
     assert value(samples, "process_resident_memory_bytes") > 1_000_000

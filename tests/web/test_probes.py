@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from pbxapi.access.users import ApiUser
+from pbxapi.access.users import ApiUser, IpAddress
 from pbxapi.config import Listen
 from pbxapi.errors import DatabaseUnavailable
 from pbxapi.faults import Fault
@@ -35,7 +35,9 @@ class Monitor:
 class Gatekeeper(FakeGatekeeper):
     """… with the troubles of the real one."""
 
-    async def authenticate(self, username: str, password: str) -> ApiUser:
+    async def authenticate(
+        self, username: str, password: str, address: IpAddress | None, /
+    ) -> ApiUser:
         match username:
             case "locked":
                 raise Fault(903)
@@ -43,7 +45,7 @@ class Gatekeeper(FakeGatekeeper):
                 raise DatabaseUnavailable("it is down")
             case _:
                 pass
-        return await super().authenticate(username, password)
+        return await super().authenticate(username, password, address)
 
 
 class Site:
