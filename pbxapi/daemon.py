@@ -192,6 +192,7 @@ def _renewal(
         security = config.security
         gatekeeper.all_changed()
         office.pins.all_changed()
+        gatekeeper.lockout.limit(security.max_failures, security.lockout_seconds)
         office.pins.limit(security.max_failures, security.lockout_seconds)
         recordings.set_roots(config.records.roots)
         api.trusted_proxies = config.http.trusted_proxies

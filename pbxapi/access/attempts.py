@@ -42,13 +42,14 @@ class Attempts:
     """
 
     def __init__(self, max_failures: int, lockout_s: float, clock: Callable[[], float]) -> None:
-        self.limit(max_failures, lockout_s)
         self._clock = clock
         self._names: Locks[str] = Locks(max_failures, lockout_s, MAX_NAMES)
         self._addresses: Bounded[str, _Address] = Bounded(_Address, MAX_ADDRESSES)
+        self.limit(max_failures, lockout_s)
 
     def limit(self, max_failures: int, lockout_s: float) -> None:
         """Other limits from now on; who is locked out stays so for the time he was told."""
+        self._names.limit(max_failures, lockout_s)
         self._max = max_failures
         self._lockout_s = lockout_s
 

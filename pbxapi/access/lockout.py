@@ -75,6 +75,11 @@ class Lockout:
         self.begun: Counter[str] = Counter()
         self.refused = 0
 
+    def limit(self, max_failures: int, lockout_s: float) -> None:
+        """Other limits from now on; who is locked out stays so for the time he was told."""
+        for locks in (self._names, self._addresses, self._at_home):
+            locks.limit(max_failures, lockout_s)
+
     def admit(self, name: str, address: _IpAddress | None) -> Home | None:
         """Pass if this name may be tried from there now; returns its home, if that is one.
 

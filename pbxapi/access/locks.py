@@ -59,9 +59,13 @@ class Locks(Generic[K]):
     """
 
     def __init__(self, max_failures: int, lockout_s: float, most: int) -> None:
+        self.limit(max_failures, lockout_s)
+        self._entries: Bounded[K, Entry] = Bounded(Entry, most)
+
+    def limit(self, max_failures: int, lockout_s: float) -> None:
+        """Other limits from now on; who is locked out stays so for the time he was told."""
         self._max = max_failures
         self._lockout_s = lockout_s
-        self._entries: Bounded[K, Entry] = Bounded(Entry, most)
 
     def is_locked(self, key: K, now: float) -> bool:
         """Whether it is locked out at this moment."""

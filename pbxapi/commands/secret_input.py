@@ -1,4 +1,4 @@
-"""Reads a new password or PIN: from a prompt, or as one line of standard input.
+"""Reads a password or PIN: from a prompt, or as one line of standard input.
 
 Never from the command line, which every process of the host can read.
 """
@@ -14,13 +14,13 @@ from pbxapi.errors import UsageError
 _MAX_LINE: Final = MAX_CREDENTIAL_CHARS + 2
 
 
-def read_secret(what: str) -> str:
-    """The new secret; `what` is what people call it.
+def read_secret(what: str, *, is_new: bool = True) -> str:
+    """The secret; `what` is what people call it. At a prompt a new one is asked for twice.
 
     Raises:
         UsageError: for one that nobody could log in with.
     """
-    secret = _prompt(what) if sys.stdin.isatty() else _one_line(what)
+    secret = _prompt(what, is_new=is_new) if sys.stdin.isatty() else _one_line(what)
     if not secret:
         raise UsageError(f"the {what} is empty")
     if not is_credential(secret):
@@ -31,10 +31,10 @@ def read_secret(what: str) -> str:
     return secret
 
 
-def _prompt(what: str) -> str:
+def _prompt(what: str, *, is_new: bool) -> str:
     try:
         secret = getpass.getpass(f"{what[0].upper()}{what[1:]}: ")
-        again = getpass.getpass("Again: ") if secret else ""
+        again = getpass.getpass("Again: ") if secret and is_new else secret
     except EOFError:
         return ""
     if secret != again:

@@ -19,6 +19,7 @@ from pbxapi.actions import ACTIONS, Action, Parameters, Result
 from pbxapi.actions.ports import Client, Ports
 from pbxapi.actions.values import check_lengths
 from pbxapi.faults import Fault
+from pbxapi.web.audit import Audit, NoAudit, auditing
 from pbxapi.web.encoding import encode_bare_success, encode_fault, encode_success
 from pbxapi.web.envelope import to_fault
 from pbxapi.web.openapi import describe
@@ -78,8 +79,6 @@ class LegacyApi:
             fault = to_fault(error)
             _log.info("request.refused", errno=fault.code, took_ms=_ms_since(started))
             return web.Response(body=encode_fault(fault.code, fault.reason), headers=headers)
-        if not action.reads_only:
-            _log.info("request.answered", took_ms=_ms_since(started))
         if result.call_id:
             headers["X-Pbxapi-Call-Id"] = result.call_id
         return web.Response(body=_encode(action, result), headers=headers)
@@ -87,9 +86,18 @@ class LegacyApi:
     async def _answer(self, request: web.Request) -> tuple[Action, Result]:
         params = await read_params(request)
         address = client_address(request, self.trusted_proxies)
+        with auditing(params, address) as audit:
+            action, result = await self._do(params, address, audit)
+            audit.call_id = result.call_id
+            return action, result
+
+    async def _do(
+        self, params: Parameters, address: IpAddress | None, audit: Audit | NoAudit
+    ) -> tuple[Action, Result]:
         user = await self._gatekeeper.authenticate(
             params.get("username", ""), params.get("password", ""), address
         )
+        audit.user = user.username
         action = _choose(params)
         structlog.contextvars.bind_contextvars(action=action.name, user=user.username)
         user.require(action.permission)

@@ -492,7 +492,7 @@ async def test_after_a_reload_a_new_user_and_a_new_right_hold_at_once(
     gatekeeper: Gatekeeper, users: Users, checks: list[str]
 ) -> None:
     assert await code_of(gatekeeper, "new") == 100
-    await gatekeeper.authenticate("voipsun", PASSWORD, None)
+    await gatekeeper.authenticate("voipsun", PASSWORD, HERE)
     users.put("new")
     users.put("voipsun", permissions=["hangup"])
     assert await code_of(gatekeeper, "new") == 100  # still believed
@@ -500,14 +500,14 @@ async def test_after_a_reload_a_new_user_and_a_new_right_hold_at_once(
     del checks[:]
 
     assert await code_of(gatekeeper, "new") == 0
-    assert (await gatekeeper.authenticate("voipsun", PASSWORD, None)).permissions == {"hangup"}
+    assert (await gatekeeper.authenticate("voipsun", PASSWORD, HERE)).permissions == {"hangup"}
     assert checks == [PASSWORD]  # only the new user's: who was right is still right
 
 
 async def test_a_reload_throws_nobody_out_whom_the_database_cannot_tell_of(
     gatekeeper: Gatekeeper, users: Users
 ) -> None:
-    await gatekeeper.authenticate("voipsun", PASSWORD, None)
+    await gatekeeper.authenticate("voipsun", PASSWORD, HERE)
     users.down = True
     gatekeeper.all_changed()
 

@@ -308,3 +308,15 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
     sizes = {len(kept) for kept in (locks._names, locks._addresses, locks._at_home, locks._homes)}
     assert sizes == {10}
+
+
+def test_other_limits_hold_for_what_comes_and_nobody_is_let_out_early() -> None:
+    clock = Clock()
+    locks = Lockout(2, 60, clock)
+    assert [locks.failed("shop", HERE) for _ in range(2)] == [[], ["name", "address"]]
+    locks.limit(1, 5)
+    assert locks.failed("crm", ELSEWHERE) == ["name", "address"]
+    clock.now += 5
+    locks.admit("crm", ELSEWHERE)
+    with pytest.raises(Fault):
+        locks.admit("shop", ELSEWHERE)

@@ -1,0 +1,1 @@
+"""A load generator: how many requests a daemon answers, how fast, and what goes wrong."""
