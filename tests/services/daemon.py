@@ -54,13 +54,14 @@ class Daemon:
 
     Attributes:
         url: The legacy URL.
+        environment: That of its process, which has its configuration.
         log: The file that its standard error goes to.
     """
 
     def __init__(self, url: str, environment: Mapping[str, str], log: Path) -> None:
         self.url = url
         self.log = log
-        self._environment = environment
+        self.environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self._session = aiohttp.ClientSession()
 
@@ -72,7 +73,7 @@ class Daemon:
                 "-m",
                 "pbxapi",
                 "serve",
-                env=self._environment,
+                env=self.environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stderr=log,
             )
