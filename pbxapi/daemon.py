@@ -1,10 +1,11 @@
 """The composition root: builds every object once, runs the background tasks, ends them in order."""
 
 import asyncio
+import socket
 import time
-from collections.abc import Callable, Collection
-from dataclasses import replace
-from typing import NoReturn
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
 
 import structlog
 
@@ -17,7 +18,7 @@ from pbxapi.agents.picture import QueuePicture
 from pbxapi.agi.cards import CallCards
 from pbxapi.agi.server import serving_agi
 from pbxapi.agi.tally import CallTally
-from pbxapi.ami.manager import AmiManager
+from pbxapi.ami.manager import AmiManager, Listener
 from pbxapi.cache.channels.calls import Owner, OwnerOf
 from pbxapi.cache.channels.follow import ChannelFollower
 from pbxapi.cache.channels.store import ChannelStore
@@ -40,6 +41,8 @@ from pbxapi.monitoring.monitor import Monitor
 from pbxapi.monitoring.sources import Picture, Sources
 from pbxapi.recordings.moves import RecordMoves
 from pbxapi.reloading import OnReload, Reloading
+from pbxapi.supervision import supervise
+from pbxapi.systemd import Notifier
 from pbxapi.web.app import LegacyApi, make_app
 from pbxapi.web.probes import Probes
 from pbxapi.web.server import serving
@@ -61,48 +64,37 @@ def _owner_in(devices: DeviceIndex) -> OwnerOf:
     return owner_of
 
 
-class _Pbx:
-    """Asterisk: the way to it, what it looks like now, and who keeps that so."""
+def _goes_on(calls: CallList, call_ids: Collection[str]) -> bool:
+    return calls.goes_on(call_ids, time.monotonic())
 
-    def __init__(self, ami: Ami, devices: DeviceIndex) -> None:
-        self._devices = devices
+
+class _Pictures:
+    """What the PBX looks like, and who keeps it so.
+
+    Args:
+        asterisk_time: Seconds since the epoch by the clock of Asterisk's host.
+    """
+
+    def __init__(self, asterisk_time: Callable[[], float]) -> None:
         self.channels = ChannelStore()
-        self.queues = QueueStore()
+        self._queue_store = QueueStore()
+        self.queues = QueueBoard(self._queue_store)
         self.peers = PeerStore()
-        self.board = QueueBoard(self.queues)
-        self.calls = CallList(self.channels, _owner_in(devices))
         self._channel_follower = ChannelFollower(self.channels)
-        self._queue_follower = QueueFollower(self.queues, self._asterisk_time)
+        self._queue_follower = QueueFollower(self._queue_store, asterisk_time)
         self._peer_follower = PeerFollower(self.peers)
         self.queues_listed_anew = self._queue_follower.listed_anew
         self.pauses = PauseFollower()
         self.listener = Followers(
             self._channel_follower, self._queue_follower, self._peer_follower, self.pauses
         )
-        self.manager = AmiManager(
-            host=ami.host,
-            port=ami.port,
-            username=ami.username,
-            secret=ami.secret,
-            listener=self.listener,
-        )
 
-    def _asterisk_time(self) -> float:
-        return self.manager.asterisk_time()
-
-    def in_call(self, call_ids: Collection[str]) -> bool:
-        """Whether a call with any of these ids goes on; raises PbxUnavailable."""
-        return self.calls.goes_on(call_ids, time.monotonic())
-
-    def follow(self, group: asyncio.TaskGroup) -> list[asyncio.Task[NoReturn]]:
-        """Keep the session, and the pictures in step with Asterisk."""
-        manager = self.manager
+    def follow(self, group: asyncio.TaskGroup, manager: AmiManager) -> list[asyncio.Task[NoReturn]]:
+        """Keep them in step with Asterisk."""
         return [
-            group.create_task(manager.run(), name="ami"),
             group.create_task(self._channel_follower.run(manager), name="channels"),
             group.create_task(self._queue_follower.run(manager), name="queues"),
             group.create_task(self._peer_follower.run(manager), name="peers"),
-            group.create_task(self._devices.follow(), name="devices"),
         ]
 
     def monitored(self) -> dict[str, Picture]:
@@ -115,8 +107,8 @@ class _Pbx:
                 repaired=lambda: self._channel_follower.repaired,
             ),
             "queues": Picture(
-                freshness=self.queues.freshness,
-                size=lambda: len(self.queues.queues),
+                freshness=self._queue_store.freshness,
+                size=lambda: len(self._queue_store.queues),
                 lists=lambda: self._queue_follower.lists,
                 repaired=lambda: self._queue_follower.repaired,
             ),
@@ -126,6 +118,21 @@ class _Pbx:
                 lists=lambda: self._peer_follower.lists,
             ),
         }
+
+    def ages_s(self) -> dict[str, float]:
+        """How old each of them is; infinite where there is none yet."""
+        now = time.monotonic()
+        return {name: each.freshness.age_s(now) for name, each in self.monitored().items()}
+
+
+def _make_manager(ami: Ami, listener: Listener) -> AmiManager:
+    return AmiManager(
+        host=ami.host,
+        port=ami.port,
+        username=ami.username,
+        secret=ami.secret,
+        listener=listener,
+    )
 
 
 def _open_gate(config: Config, directory: Directory) -> Gatekeeper:
@@ -137,64 +144,103 @@ def _open_gate(config: Config, directory: Directory) -> Gatekeeper:
 
 
 def _open_office(
-    config: Config, directory: Directory, gatekeeper: Gatekeeper, pbx: _Pbx
+    config: Config,
+    directory: Directory,
+    gatekeeper: Gatekeeper,
+    manager: AmiManager,
+    pictures: _Pictures,
 ) -> AgentOffice:
     return AgentOffice(
         Agents(directory),
-        pbx.manager,
-        QueuePicture(pbx.board),
-        pbx.queues_listed_anew,
+        manager,
+        QueuePicture(pictures.queues),
+        pictures.queues_listed_anew,
         gatekeeper.passwords,
         max_failures=config.security.max_failures,
         lockout_s=config.security.lockout_seconds,
     )
 
 
-def _sources(
-    pbx: _Pbx, gatekeeper: Gatekeeper, agi: CallTally, cards: CallCards, recordings: RecordMoves
-) -> Sources:
-    return Sources(
-        requests=RequestTally(ACTIONS),
-        lockout=gatekeeper.lockout,
-        manager=pbx.manager,
-        events=pbx.listener.counts,
-        pictures=pbx.monitored(),
-        agi=agi,
-        cards=cards,
-        recordings=recordings,
-        loop_lag=LoopLag(),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What the daemon is made of, once all of it is there."""
+
+    notifier: Notifier
+    reloading: Reloading
+    config: Config
+    pictures: _Pictures
+    calls: CallList
+    manager: AmiManager
+    directory: Directory
+    devices: DeviceIndex
+    gatekeeper: Gatekeeper
+    office: AgentOffice
+    cards: CallCards
+    agi_tally: CallTally
+    agi_address: str
+    recordings: RecordMoves
+
+
+def _ports(parts: _Parts) -> Ports:
+    """What actions work with; the views tell what there is at the moment of the question."""
+    calls, queues, config = parts.calls, parts.pictures.queues, parts.config
+    return Ports(
+        pbx=parts.manager,
+        lines=Lines(parts.directory),
+        legs=lambda: calls.legs(time.monotonic()),
+        is_live=lambda name: calls.is_live(name, time.monotonic()),
+        queue=lambda name: queues.queue(name, time.monotonic()),
+        states_of=lambda technology, name: calls.states_of(technology, name, time.monotonic()),
+        peers=PeerList(parts.pictures.peers),
+        devices=parts.devices,
+        cards=parts.cards,
+        call_centre=CallCentre(parts.office.pins, parts.office.desk, config.agents.status_mode),
+        agi_address=parts.agi_address,
+        record_roots=config.records.roots,
+        recordings=parts.recordings,
+        ring_timeout_s=config.originate.ring_timeout,
     )
 
 
-def _tend(
-    group: asyncio.TaskGroup,
-    pbx: _Pbx,
-    office: AgentOffice,
-    sources: Sources,
-    reloading: Reloading,
-) -> list[asyncio.Task[NoReturn]]:
+def _monitor(parts: _Parts) -> Monitor:
+    sources = Sources(
+        requests=RequestTally(ACTIONS),
+        lockout=parts.gatekeeper.lockout,
+        manager=parts.manager,
+        events=parts.pictures.listener.counts,
+        pictures=parts.pictures.monitored(),
+        agi=parts.agi_tally,
+        cards=parts.cards,
+        recordings=parts.recordings,
+        loop_lag=LoopLag(),
+    )
+    return Monitor(sources, DatabaseProbe(parts.directory, time.monotonic), time.monotonic)
+
+
+def _tend(group: asyncio.TaskGroup, parts: _Parts, loop_lag: LoopLag) -> list[asyncio.Task[Any]]:
     """Do what has to be done all the time."""
     return [
-        *pbx.follow(group),
-        group.create_task(office.run(pbx.pauses), name="agents"),
-        group.create_task(sources.recordings.run(), name="recordings"),
-        group.create_task(sources.loop_lag.run(), name="loop lag"),
-        group.create_task(reloading.run(), name="reloading"),
+        group.create_task(parts.manager.run(), name="ami"),
+        *parts.pictures.follow(group, parts.manager),
+        group.create_task(parts.devices.follow(), name="devices"),
+        group.create_task(parts.office.run(parts.pictures.pauses), name="agents"),
+        group.create_task(parts.recordings.run(), name="recordings"),
+        group.create_task(loop_lag.run(), name="loop lag"),
+        group.create_task(parts.reloading.run(), name="reloading"),
     ]
 
 
-def _renewal(
-    api: LegacyApi, gatekeeper: Gatekeeper, office: AgentOffice, recordings: RecordMoves
-) -> OnReload:
+def _renewal(parts: _Parts, api: LegacyApi) -> OnReload:
     """What a new configuration changes while everything goes on; users are read again too."""
+    gatekeeper, pins = parts.gatekeeper, parts.office.pins
 
     def renew(config: Config) -> None:
         security = config.security
         gatekeeper.all_changed()
-        office.pins.all_changed()
+        pins.all_changed()
         gatekeeper.lockout.limit(security.max_failures, security.lockout_seconds)
-        office.pins.limit(security.max_failures, security.lockout_seconds)
-        recordings.set_roots(config.records.roots)
+        pins.limit(security.max_failures, security.lockout_seconds)
+        parts.recordings.set_roots(config.records.roots)
         api.trusted_proxies = config.http.trusted_proxies
         api.ports = replace(
             api.ports,
@@ -212,54 +258,79 @@ async def run(
     on_listening: Callable[[str], None] = lambda _url: None,
     *,
     reloading: Reloading | None = None,
+    notifier: Notifier | None = None,
+    sockets: Sequence[socket.socket] = (),
 ) -> None:
-    """Run the daemon until `stop` is set; `on_listening` is told its base URL.
+    """Run the daemon until `stop` is set.
 
-    Whatever depends on a live key of the configuration is added to `reloading.on_reload`.
+    Args:
+        config: The configuration at the start; what depends on a live key of it is added to
+            `reloading.on_reload`.
+        stop: Set, it ends.
+        on_listening: Is told its base URL.
+        reloading: Reads the configuration again.
+        notifier: Is told how the daemon is.
+        sockets: Listening ones, in place of `[http] listen`.
 
     Raises:
         UsageError: the configuration asks for something that cannot be had here.
     """
     reloading = reloading or Reloading(config, lambda: config)
-    directory = Directory(config.database.dsn)
-    devices = DeviceIndex(directory)
-    pbx = _Pbx(config.ami, devices)
+    notifier = notifier or Notifier({})
+    pictures = _Pictures(lambda: manager.asterisk_time())  # noqa: PLW0108 - it is made below
+    manager = _make_manager(config.ami, pictures.listener)
     cards = CallCards(time.monotonic)
     agi_tally = CallTally()
     async with (
-        directory,
+        Directory(config.database.dsn) as directory,
         _open_gate(config, directory) as gatekeeper,
-        RecordMoves(directory, config.records.roots, pbx.in_call) as recordings,
+        RecordMoves(
+            directory, config.records.roots, lambda ids: _goes_on(calls, ids)
+        ) as recordings,
         serving_agi(cards, config.fastagi.listen, tally=agi_tally) as agi_address,
-        _open_office(config, directory, gatekeeper, pbx) as office,
+        _open_office(config, directory, gatekeeper, manager, pictures) as office,
     ):
-        ports = Ports(
-            pbx=pbx.manager,
-            lines=Lines(directory),
-            legs=lambda: pbx.calls.legs(time.monotonic()),
-            is_live=lambda name: pbx.calls.is_live(name, time.monotonic()),
-            queue=lambda name: pbx.board.queue(name, time.monotonic()),
-            states_of=lambda tech, name: pbx.calls.states_of(tech, name, time.monotonic()),
-            peers=PeerList(pbx.peers),
+        devices = DeviceIndex(directory)
+        calls = CallList(pictures.channels, _owner_in(devices))
+        parts = _Parts(
+            notifier=notifier,
+            reloading=reloading,
+            config=config,
+            pictures=pictures,
+            calls=calls,
+            manager=manager,
+            directory=directory,
             devices=devices,
+            gatekeeper=gatekeeper,
+            office=office,
             cards=cards,
-            call_centre=CallCentre(office.pins, office.desk, config.agents.status_mode),
+            agi_tally=agi_tally,
             agi_address=agi_address,
-            record_roots=config.records.roots,
             recordings=recordings,
-            ring_timeout_s=config.originate.ring_timeout,
         )
-        api = LegacyApi(ports, gatekeeper, config.http.trusted_proxies)
-        sources = _sources(pbx, gatekeeper, agi_tally, cards, recordings)
-        monitor = Monitor(sources, DatabaseProbe(directory, time.monotonic), time.monotonic)
-        app = Probes(monitor, gatekeeper, api).attach(make_app(api, config.http.path))
-        reloading.on_reload.append(_renewal(api, gatekeeper, office, recordings))
-        async with asyncio.TaskGroup() as group:
-            background = _tend(group, pbx, office, sources, reloading)
-            async with serving(app, config.http.listen) as url:
-                on_listening(url)
-                await stop.wait()
-                _log.info("daemon.stopping")
-            for task in background:
-                task.cancel()
+        await _serve(parts, sockets, stop, on_listening)
     _log.info("daemon.stopped")
+
+
+async def _serve(
+    parts: _Parts,
+    sockets: Sequence[socket.socket],
+    stop: asyncio.Event,
+    on_listening: Callable[[str], None],
+) -> None:
+    """Answer until `stop` is set."""
+    http, monitor = parts.config.http, _monitor(parts)
+    api = LegacyApi(_ports(parts), parts.gatekeeper, http.trusted_proxies)
+    app = Probes(monitor, parts.gatekeeper, api).attach(make_app(api, http.path))
+    parts.reloading.on_reload.append(_renewal(parts, api))
+    async with asyncio.TaskGroup() as group:
+        background = _tend(group, parts, monitor.sources.loop_lag)
+        async with serving(app, http.listen, sockets) as url:
+            on_listening(url)
+            telling = supervise(parts.notifier, parts.pictures.ages_s)
+            background.append(group.create_task(telling, name="supervision"))
+            await stop.wait()
+            _log.info("daemon.stopping")
+            parts.notifier.stopping()
+        for task in background:
+            task.cancel()

@@ -7,6 +7,7 @@ nothing at all.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
 from typing import Any, NamedTuple, NoReturn
 
@@ -62,6 +63,7 @@ class Reloading:
     Args:
         config: What the daemon was started with.
         read: Reads it anew; raises UsageError. It may block.
+        during: Entered round each reload.
 
     Attributes:
         on_reload: Called in order with the new configuration, even where it is no other: what else
@@ -69,9 +71,15 @@ class Reloading:
             UsageError leaves its own things as they were; the others go on.
     """
 
-    def __init__(self, config: Config, read: Callable[[], Config]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        read: Callable[[], Config],
+        during: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._config = config
         self._read = read
+        self._during = during
         self._asked = asyncio.Event()
         self.on_reload: list[OnReload] = []
 
@@ -84,7 +92,8 @@ class Reloading:
         while True:
             await self._asked.wait()
             self._asked.clear()
-            await self._reload()
+            with self._during():
+                await self._reload()
 
     async def _reload(self) -> None:
         try:

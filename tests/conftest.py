@@ -19,4 +19,5 @@ pytest_plugins = [
     "tests.services.ports",
     "tests.services.postgres",
     "tests.services.proxy",
+    "tests.services.systemd",
 ]

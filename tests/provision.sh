@@ -12,6 +12,7 @@ need sipp sip-tester
 need zstd zstd
 need php php-cli
 need setpriv util-linux
+need systemd-analyze systemd
 [ -n "$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null)" ] || need initdb postgresql
 [ -n "$(ls /usr/share/keyrings/debian-archive-keyring.* 2>/dev/null)" ] ||
     missing="$missing debian-archive-keyring"

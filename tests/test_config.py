@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pbxapi.config import Ami, Config, Database, Listen, load
+from pbxapi.config import Ami, Config, Database, Listen
+from pbxapi.config_reading import load
 from pbxapi.errors import UsageError
 
 SECRET = "s3kr1t-hunter2"

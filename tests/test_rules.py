@@ -206,7 +206,7 @@ def test_nothing_is_of_the_machine_that_it_was_written_on() -> None:
 
 def unit() -> configparser.ConfigParser:
     parser = configparser.ConfigParser(
-        delimiters=("=",), comment_prefixes=("#", ";"), interpolation=None, strict=True
+        delimiters=("=",), comment_prefixes=("#", ";"), interpolation=None, strict=False
     )
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(UNIT.read_text("utf-8"))

@@ -12,7 +12,7 @@ from pathlib import Path
 from pbxapi import log
 from pbxapi.access.passwords import hash_password
 from pbxapi.commands.secret_input import read_secret
-from pbxapi.config import load
+from pbxapi.config_reading import load
 from pbxapi.directory.pool import Directory
 from pbxapi.errors import DatabaseUnavailable, UsageError
 

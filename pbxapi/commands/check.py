@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from pbxapi import log
-from pbxapi.config import load
+from pbxapi.config_reading import load
 from pbxapi.doctor.examination import examine
 from pbxapi.doctor.finding import Finding, Level, fail, ok
 from pbxapi.doctor.patient import ASTERISK_FOLDER, Patient

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from pbxapi.config import load
+from pbxapi.config_reading import load
 from pbxapi.directory import migrations
 from pbxapi.directory.migrations import Status
 from pbxapi.errors import UsageError

@@ -23,7 +23,8 @@ from pbxapi.access.passwords import hash_password
 from pbxapi.access.users import PERMISSIONS
 from pbxapi.commands import demo_call_centre
 from pbxapi.commands.arguments import count, port
-from pbxapi.config import Config, load
+from pbxapi.config import Config
+from pbxapi.config_reading import load
 from pbxapi.directory import migrations
 from pbxapi.errors import UsageError
 from pbxapi.simulator.options import SimulatorOptions

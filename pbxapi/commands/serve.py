@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pbxapi import daemon, log
-from pbxapi.config import Config, load
+from pbxapi.config import Config
+from pbxapi.config_reading import load
 from pbxapi.reloading import Reloading
+from pbxapi.systemd import Notifier, inherited_sockets
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,14 +22,21 @@ async def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT; requests under way are still answered. SIGHUP reloads."""
     config = load(args.config, environ)
     _configure_log(config)
-    reloading = Reloading(config, lambda: load(args.config, environ))
+    notifier = Notifier(environ)
+    reloading = Reloading(config, lambda: load(args.config, environ), notifier.reloading)
     reloading.on_reload.append(_configure_log)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reloading.ask)
-    await daemon.run(config, stop, reloading=reloading)
+    await daemon.run(
+        config,
+        stop,
+        reloading=reloading,
+        notifier=notifier,
+        sockets=inherited_sockets(environ),
+    )
     return 0
 
 

@@ -17,7 +17,7 @@ from pbxapi.access.credentials import MAX_CREDENTIAL_CHARS, is_credential
 from pbxapi.access.passwords import hash_password
 from pbxapi.access.users import PERMISSIONS
 from pbxapi.commands.secret_input import read_secret
-from pbxapi.config import load
+from pbxapi.config_reading import load
 from pbxapi.directory.pool import Directory
 from pbxapi.errors import DatabaseUnavailable, UsageError
 

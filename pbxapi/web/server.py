@@ -5,7 +5,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -30,8 +30,15 @@ _log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def serving(app: web.Application, listen: Listen) -> AsyncIterator[str]:
+async def serving(
+    app: web.Application, listen: Listen, inherited: Sequence[socket.socket] = ()
+) -> AsyncIterator[str]:
     """Serve until the block ends; requests under way are still answered then.
+
+    Args:
+        app: Answers.
+        listen: Where to listen, unless …
+        inherited: … these listen already: they are systemd's, which keeps them when we end.
 
     Yields:
         The base URL, with the real port where port 0 was asked for.
@@ -42,7 +49,7 @@ async def serving(app: web.Application, listen: Listen) -> AsyncIterator[str]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_S)
     await runner.setup()
     try:
-        async with _listening(runner, listen) as url:
+        async with _listening(runner, listen, inherited) as url:
             _log.info("http.listening", url=url)
             yield url
     finally:
@@ -50,19 +57,24 @@ async def serving(app: web.Application, listen: Listen) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _listening(runner: web.AppRunner, listen: Listen) -> AsyncIterator[str]:
+async def _listening(
+    runner: web.AppRunner, listen: Listen, inherited: Sequence[socket.socket]
+) -> AsyncIterator[str]:
     """Accept connections until the block ends; those that are there live on."""
     # The runner has a server from setup to cleanup.
     connection = partial(Connection, runner.server)  # type: ignore[arg-type]
     try:
-        listener = await _listen(connection, listen)
+        listeners = [await _listen_on(connection, each) for each in inherited] or [
+            await _listen(connection, listen)
+        ]
     except OSError as error:
         raise UsageError(f"cannot listen on {listen}: {_reason(error)}") from error
     try:
-        yield _url(listener, listen)
+        yield _url(listeners[0])
     finally:
-        listener.close()
-        if listen.path:
+        for listener in listeners:
+            listener.close()
+        if listen.path and not inherited:
             await asyncio.to_thread(_remove_socket, listen.path)
 
 
@@ -77,8 +89,13 @@ async def _listen(connection: Callable[[], Connection], listen: Listen) -> async
     loop = asyncio.get_running_loop()
     if not listen.path:
         return await loop.create_server(connection, listen.host, listen.port, backlog=BACKLOG)
-    bound = await asyncio.to_thread(_bind, listen.path)
-    return await loop.create_unix_server(connection, sock=bound, backlog=BACKLOG)
+    return await _listen_on(connection, await asyncio.to_thread(_bind, listen.path))
+
+
+async def _listen_on(connection: Callable[[], Connection], bound: socket.socket) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    make = loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server
+    return await make(connection, sock=bound, backlog=BACKLOG)
 
 
 def _bind(path: str) -> socket.socket:
@@ -113,9 +130,9 @@ def _remove_socket(path: str) -> None:
             Path(path).unlink()
 
 
-def _url(listener: asyncio.Server, listen: Listen) -> str:
-    if listen.path:
-        return f"http+unix://{listen.path}"
-    port = listener.sockets[0].getsockname()[1]
-    host = f"[{listen.host}]" if ":" in listen.host else listen.host
-    return f"http://{host}:{port}"
+def _url(listener: asyncio.Server) -> str:
+    bound = listener.sockets[0]
+    if bound.family == socket.AF_UNIX:
+        return f"http+unix://{bound.getsockname()}"
+    host, port, *_ = bound.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -58,10 +58,13 @@ class Daemon:
         log: The file that its standard error goes to.
     """
 
-    def __init__(self, url: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, url: str, environment: Mapping[str, str], log: Path, config: Path | None = None
+    ) -> None:
         self.url = url
         self.log = log
         self.environment = environment
+        self._arguments = [] if config is None else ["--config", str(config)]
         self._process: asyncio.subprocess.Process | None = None
         self._session = aiohttp.ClientSession()
 
@@ -73,6 +76,7 @@ class Daemon:
                 "-m",
                 "pbxapi",
                 "serve",
+                *self._arguments,
                 env=self.environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stderr=log,
@@ -87,6 +91,11 @@ class Daemon:
                 return True
         except aiohttp.ClientConnectionError:
             return False
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal that does not end it."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it; returns its exit code."""
@@ -128,11 +137,18 @@ async def start_daemon(
 ) -> AsyncIterator[StartDaemon]:
     """`await start_daemon(ami_port, ami_username, ami_secret, **overrides)` on a fresh database.
 
-    Overrides are variables of the environment without their prefix: `LOG_LEVEL="debug"`.
+    Overrides are variables of the environment without their prefix: `LOG_LEVEL="debug"`. `config`
+    is a file with what they do not say.
     """
     daemons: list[Daemon] = []
 
-    async def start(ami_port: int, ami_username: str, ami_secret: str, **overrides: str) -> Daemon:
+    async def start(
+        ami_port: int,
+        ami_username: str,
+        ami_secret: str,
+        config: Path | None = None,
+        **overrides: str,
+    ) -> Daemon:
         port = ports.tcp()
         settings = {
             "HTTP_LISTEN": f"{LOOPBACK}:{port}",
@@ -150,6 +166,7 @@ async def start_daemon(
             f"http://{LOOPBACK}:{port}/api/api.php",
             environment,
             tmp_path / f"daemon-{len(daemons)}.log",
+            config,
         )
         daemons.append(daemon)
         await daemon.start()

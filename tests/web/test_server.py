@@ -74,6 +74,19 @@ async def test_ipv6(app: App) -> None:
         unavailable(f"no IPv6 here: {error}")
 
 
+async def test_a_socket_that_listens_already_takes_the_place_of_the_configured_one(
+    app: App, ports: Ports, tmp_path: Path
+) -> None:
+    path = tmp_path / "inherited.sock"
+    with socket.socket(socket.AF_UNIX) as bound, socket.create_server((LOOPBACK, 0)) as tcp:
+        bound.bind(str(path))
+        async with serving(app.web, Listen(LOOPBACK, ports.tcp()), [bound.dup(), tcp.dup()]) as url:
+            assert url == f"http+unix://{path}"
+            assert (await get("http://pbx/", str(path))).startswith(ANSWER)
+            assert (await get("http://{}:{}".format(*tcp.getsockname()))).startswith(ANSWER)
+        assert path.exists()  # it is not ours
+
+
 async def test_the_same_port_can_be_had_again_at_once(app: App, ports: Ports) -> None:
     """As after a restart, although connections of the former life are still in TIME_WAIT."""
     listen = Listen(LOOPBACK, ports.tcp())
