@@ -5,6 +5,7 @@ import math
 from prometheus_client.parser import text_string_to_metric_families
 
 from pbxapi import tallies
+from pbxapi.errors import DatabaseUnavailable
 from pbxapi.monitoring.database import DatabaseProbe
 from pbxapi.monitoring.monitor import Monitor
 from pbxapi.monitoring.sources import Sources
@@ -139,6 +140,14 @@ async def test_the_database_is_asked_once_a_second_whoever_wants_to_know() -> No
     for _ in range(5):
         assert await probe.is_up()
     assert database.asked == 2
+
+
+async def test_a_database_that_does_not_answer_is_down() -> None:
+    class Down:
+        async def fetch(self, _name: str, /, *_args: object) -> list[int]:
+            raise DatabaseUnavailable("it is down")
+
+    assert not await DatabaseProbe(Down(), lambda: NOW).is_up()
 
 
 def test_a_bound_includes_its_own_value() -> None:
