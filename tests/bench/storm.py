@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from multiprocessing.connection import Connection as Pipe
 
-import aiohttp
 import psutil
-from yarl import URL
 
 from pbxapi.load.connection import Connection
 from pbxapi.load.generator import Generator
@@ -236,14 +234,10 @@ async def storm(pipe: Pipe, daemon: Bench, told: list[str]) -> None:
     )
 
 
-async def _counted(bench: Bench, *names: str) -> str:
+async def _counted(bench: Bench, name: str) -> str:
     """What the daemon's own metrics say."""
-    url = URL(bench.daemon.url).with_path("/-/metrics")
-    auth = aiohttp.BasicAuth(USERNAME, PASSWORD, "utf-8")
-    async with aiohttp.ClientSession(auth=auth) as session, session.get(url) as response:
-        text = await response.text()
-    lines = [line for line in text.splitlines() if line.startswith(names)]
-    return "; ".join(f"{line.partition(' ')[0]} {float(line.split()[-1]):,.0f}" for line in lines)
+    counts = await bench.counts(name)
+    return "; ".join(f"{each} {count:,.0f}" for each, count in counts.items())
 
 
 @asynccontextmanager
