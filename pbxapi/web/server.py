@@ -17,6 +17,7 @@ from aiohttp import web
 
 from pbxapi.config import Listen
 from pbxapi.errors import UsageError
+from pbxapi.web.backlog import Backlog
 from pbxapi.web.connection import Connection
 
 #: At the end, requests under way get this long to be answered: the longest deadline of an action.
@@ -54,7 +55,9 @@ async def serving(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_S)
     await runner.setup()
     try:
-        async with _listening(runner, listen, inherited, Counter() if cut is None else cut) as url:
+        async with _listening(
+            runner, listen, inherited, Backlog(Counter() if cut is None else cut)
+        ) as url:
             _log.info("http.listening", url=url)
             yield url
     finally:
@@ -63,11 +66,11 @@ async def serving(
 
 @asynccontextmanager
 async def _listening(
-    runner: web.AppRunner, listen: Listen, inherited: Sequence[socket.socket], cut: Counter[str]
+    runner: web.AppRunner, listen: Listen, inherited: Sequence[socket.socket], backlog: Backlog
 ) -> AsyncIterator[str]:
     """Accept connections until the block ends; those that are there live on."""
     # The runner has a server from setup to cleanup.
-    connection = partial(Connection, runner.server, cut)  # type: ignore[arg-type]
+    connection = partial(Connection, runner.server, backlog)  # type: ignore[arg-type]
     try:
         listeners = [await _listen_on(connection, each) for each in inherited] or [
             await _listen(connection, listen)
