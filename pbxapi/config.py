@@ -74,6 +74,7 @@ class Http:
     Attributes:
         path: The one URL path that answers.
         trusted_proxies: Networks whose `X-Forwarded-For` is believed.
+        tls_certificate, tls_key: PEM files for TLS by the daemon itself; both or none.
     """
 
     listen: Listen = field(default=Listen("127.0.0.1", 8080), metadata=_read(str, Listen.parse))
@@ -81,6 +82,8 @@ class Http:
     trusted_proxies: tuple[IpNetwork, ...] = field(
         default=(), metadata=_read(list, values.networks, live=True)
     )
+    tls_certificate: str = field(default="", metadata=_read(str, values.file_or_none))
+    tls_key: str = field(default="", metadata=_read(str, values.file_or_none))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

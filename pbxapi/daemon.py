@@ -47,6 +47,7 @@ from pbxapi.web.app import LegacyApi, make_app
 from pbxapi.web.probes import Probes
 from pbxapi.web.server import serving
 from pbxapi.web.tally import RequestTally
+from pbxapi.web.tls import make_tls
 
 _log = structlog.get_logger()
 
@@ -321,10 +322,13 @@ async def _serve(
     http, monitor = parts.config.http, _monitor(parts)
     api = LegacyApi(_ports(parts), parts.gatekeeper, http.trusted_proxies)
     app = Probes(monitor, parts.gatekeeper, api).attach(make_app(api, http.path))
+    tls = make_tls(http.tls_certificate, http.tls_key)
     parts.reloading.on_reload.append(_renewal(parts, api))
+    if tls is not None:
+        parts.reloading.on_reload.append(lambda _config: tls.load())
     async with asyncio.TaskGroup() as group:
         background = _tend(group, parts, monitor.sources.loop_lag)
-        async with serving(app, http.listen, sockets) as url:
+        async with serving(app, http.listen, sockets, tls.context if tls else None) as url:
             on_listening(url)
             telling = supervise(parts.notifier, parts.pictures.ages_s)
             background.append(group.create_task(telling, name="supervision"))
