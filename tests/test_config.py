@@ -23,6 +23,8 @@ path = "/api.php"
 trusted_proxies = ["10.0.0.0/8", "2001:db8::1"]
 tls_certificate = "/etc/tls/chain.pem"
 tls_key = "/etc/tls/key.pem"
+max_connections = 100
+max_connections_per_address = 10
 [ami]
 host = "pbx.example"
 port = 15038

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from pbxapi.web.app import MAX_BODY_BYTES
+from pbxapi.web.crowd import Crowd
 from pbxapi.web.request_line import RequestLines
 
 #: From the connection, or from the first byte of a further request, to the end of the head: much
@@ -27,9 +28,9 @@ _log = structlog.get_logger()
 class Connection(web.RequestHandler):
     """The protocol of one connection."""
 
-    __slots__ = ("_deadline", "_request_lines")
+    __slots__ = ("_crowd", "_deadline", "_request_lines")
 
-    def __init__(self, server: web.Server) -> None:
+    def __init__(self, server: web.Server, crowd: Crowd) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -40,6 +41,7 @@ class Connection(web.RequestHandler):
             # PHP does not unpack bodies either.
             auto_decompress=False,
         )
+        self._crowd = crowd
         self._request_lines = RequestLines()
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -47,14 +49,28 @@ class Connection(web.RequestHandler):
         """The client is there: its first request is awaited."""
         super().connection_made(transport)
         self._watch_head(is_awaited=True)
+        peer = transport.get_extra_info("peername")
+        self._crowd.enter(self, peer[0] if isinstance(peer, tuple) else "")
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request of it is being answered."""
+        return self._current_request is None and not self._messages
+
+    def dismiss(self) -> None:
+        """Close it at once, without a word."""
+        if self.transport is not None:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
+        self._crowd.spoke(self)
         super().data_received(self._request_lines.feed(data))
         self._watch_head(is_awaited=self._request_lines.owes_head)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone."""
+        self._crowd.leave(self)
         self._watch_head(is_awaited=False)
         super().connection_lost(exc)
 

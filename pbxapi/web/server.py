@@ -18,6 +18,7 @@ from aiohttp import web
 from pbxapi.config import Listen
 from pbxapi.errors import UsageError
 from pbxapi.web.connection import Connection
+from pbxapi.web.crowd import Crowd
 from pbxapi.web.tls import HANDSHAKE_TIMEOUT_S
 
 #: At the end, requests under way get this long to be answered: the longest deadline of an action.
@@ -37,6 +38,7 @@ async def serving(
     listen: Listen,
     inherited: Sequence[socket.socket] = (),
     tls: ssl.SSLContext | None = None,
+    crowd: Crowd | None = None,
 ) -> AsyncIterator[str]:
     """Serve until the block ends; requests under way are still answered then.
 
@@ -45,6 +47,7 @@ async def serving(
         listen: Where to listen, unless …
         inherited: … these listen already: they are systemd's, which keeps them when we end.
         tls: For TCP; what comes by a unix socket has a proxy before it.
+        crowd: How many connections there may be; without it as many as come.
 
     Yields:
         The base URL, with the real port where port 0 was asked for.
@@ -55,7 +58,10 @@ async def serving(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_S)
     await runner.setup()
     try:
-        async with _listening(runner, listen, inherited, tls) as url:
+        # The runner has a server from setup to cleanup.
+        crowd = Crowd() if crowd is None else crowd
+        connection = partial(Connection, runner.server, crowd)  # type: ignore[arg-type]
+        async with _listening(connection, listen, inherited, tls) as url:
             _log.info("http.listening", url=url)
             yield url
     finally:
@@ -64,14 +70,12 @@ async def serving(
 
 @asynccontextmanager
 async def _listening(
-    runner: web.AppRunner,
+    connection: Callable[[], Connection],
     listen: Listen,
     inherited: Sequence[socket.socket],
     tls: ssl.SSLContext | None,
 ) -> AsyncIterator[str]:
     """Accept connections until the block ends; those that are there live on."""
-    # The runner has a server from setup to cleanup.
-    connection = partial(Connection, runner.server)  # type: ignore[arg-type]
     try:
         listeners = [await _listen_on(connection, each, tls) for each in inherited] or [
             await _listen(connection, listen, tls)
