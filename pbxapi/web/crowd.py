@@ -21,8 +21,10 @@ import structlog
 
 from pbxapi.access.users import IpNetwork
 
-#: File descriptors for all else: PostgreSQL, Asterisk, FastAGI, recordings, handshakes of TLS.
-RESERVE: Final = 256
+#: File descriptors for all else: PostgreSQL, Asterisk, FastAGI, recordings, handshakes of TLS; and
+#: for connections that are on their way in and out: asyncio accepts a whole backlog (1024) before
+#: the first of them can make another one go.
+RESERVE: Final = 256 + 2 * 1024
 #: The log tells of closed connections no more often; the next line has their number.
 TELL_S: Final = 60.0
 
@@ -131,4 +133,4 @@ def descriptors_for(connections: int) -> int:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return max(wanted - RESERVE, 1)
+    return max(wanted - RESERVE, wanted // 2)

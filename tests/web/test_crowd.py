@@ -9,7 +9,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from pbxapi.config import Listen
-from pbxapi.web.crowd import TELL_S, Crowd, descriptors_for, speaks_for_many
+from pbxapi.web.crowd import RESERVE, TELL_S, Crowd, descriptors_for, speaks_for_many
 from pbxapi.web.server import serving
 from tests.access.users import Clock
 from tests.services.ports import LOOPBACK
@@ -117,23 +117,23 @@ def test_proxies_and_loopback_speak_for_many(address: str, many: bool) -> None:
 @pytest.mark.parametrize(
     ("limits", "connections", "raised"),
     [
-        ((1024, 524_288), 4096, (4352, 524_288)),
-        ((1024, 1024), 768, None),
-        ((1024, 1024), None, None),
+        ((1024, 524_288), 4096, (4096 + RESERVE, 524_288)),
+        ((1024, 4096), 4096 - RESERVE, (4096, 4096)),
+        ((1024, 1024), 512, None),
         ((65_536, resource.RLIM_INFINITY), 4096, None),
         ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), 4096, None),
     ],
 )
 def test_the_soft_limit_of_descriptors_is_raised_as_far_as_it_may(
     limits: tuple[int, int],
-    connections: int | None,
+    connections: int,
     raised: tuple[int, int] | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     set_to: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _what: limits)
     monkeypatch.setattr(resource, "setrlimit", lambda _what, limits: set_to.append(limits))
-    assert descriptors_for(connections or 4096) == (connections or 768)
+    assert descriptors_for(4096) == connections
     assert set_to == ([] if raised is None else [raised])
 
 
