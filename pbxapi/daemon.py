@@ -334,7 +334,14 @@ async def _serve(
         parts.reloading.on_reload.append(lambda _config: tls.load())
     async with asyncio.TaskGroup() as group:
         background = _tend(group, parts, monitor.sources.loop_lag)
-        async with serving(app, http.listen, sockets, tls.context if tls else None, crowd) as url:
+        async with serving(
+            app,
+            http.listen,
+            sockets,
+            tls=tls.context if tls else None,
+            crowd=crowd,
+            cut=monitor.sources.requests.cut,
+        ) as url:
             on_listening(url)
             telling = supervise(parts.notifier, parts.pictures.ages_s)
             background.append(group.create_task(telling, name="supervision"))

@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import stat
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -37,8 +38,10 @@ async def serving(
     app: web.Application,
     listen: Listen,
     inherited: Sequence[socket.socket] = (),
+    *,
     tls: ssl.SSLContext | None = None,
     crowd: Crowd | None = None,
+    cut: Counter[str] | None = None,
 ) -> AsyncIterator[str]:
     """Serve until the block ends; requests under way are still answered then.
 
@@ -48,6 +51,7 @@ async def serving(
         inherited: … these listen already: they are systemd's, which keeps them when we end.
         tls: For TCP; what comes by a unix socket has a proxy before it.
         crowd: How many connections there may be; without it as many as come.
+        cut: Counts connections that were ended for their slowness, by what was slow.
 
     Yields:
         The base URL, with the real port where port 0 was asked for.
@@ -59,8 +63,12 @@ async def serving(
     await runner.setup()
     try:
         # The runner has a server from setup to cleanup.
-        crowd = Crowd() if crowd is None else crowd
-        connection = partial(Connection, runner.server, crowd)  # type: ignore[arg-type]
+        connection = partial(
+            Connection,
+            runner.server,  # type: ignore[arg-type]
+            Crowd() if crowd is None else crowd,
+            Counter() if cut is None else cut,
+        )
         async with _listening(connection, listen, inherited, tls) as url:
             _log.info("http.listening", url=url)
             yield url
