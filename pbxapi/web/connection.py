@@ -14,6 +14,7 @@ from aiohttp.http import HttpProcessingError
 
 from pbxapi.web.app import MAX_BODY_BYTES
 from pbxapi.web.backlog import Backlog
+from pbxapi.web.crowd import Crowd
 from pbxapi.web.request_line import RequestLines
 
 #: From the connection, or from the first byte of a further request, to the end of the head: much
@@ -33,13 +34,15 @@ class Connection(web.RequestHandler):
 
     Args:
         server: Of aiohttp.
-        backlog: Of all connections; its `cut` counts those that were ended: for a `head` that did
-            not come, an `answer` that was not taken, or that others needed the room: `crowded`.
+        crowd: All connections.
+        backlog: Those that have not taken their answer yet; its `cut` counts connections that were
+            ended: for a `head` that did not come, an `answer` that was not taken, or that others
+            needed the room: `crowded`.
     """
 
-    __slots__ = ("_answer_deadline", "_backlog", "_deadline", "_request_lines")
+    __slots__ = ("_answer_deadline", "_backlog", "_crowd", "_deadline", "_request_lines")
 
-    def __init__(self, server: web.Server, backlog: Backlog) -> None:
+    def __init__(self, server: web.Server, crowd: Crowd, backlog: Backlog) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -50,6 +53,7 @@ class Connection(web.RequestHandler):
             # PHP does not unpack bodies either.
             auto_decompress=False,
         )
+        self._crowd = crowd
         self._request_lines = RequestLines()
         self._deadline: asyncio.TimerHandle | None = None
         self._answer_deadline: asyncio.TimerHandle | None = None
@@ -59,9 +63,22 @@ class Connection(web.RequestHandler):
         """The client is there: its first request is awaited."""
         super().connection_made(transport)
         self._watch_head(is_awaited=True)
+        peer = transport.get_extra_info("peername")
+        self._crowd.enter(self, peer[0] if isinstance(peer, tuple) else "")
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request of it is being answered."""
+        return self._current_request is None and not self._messages
+
+    def dismiss(self) -> None:
+        """Close it at once, without a word."""
+        if self.transport is not None:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
+        self._crowd.spoke(self)
         lines = self._request_lines
         super().data_received(lines.feed(data))
         if self._deadline is not None or lines.owes_head:
@@ -69,6 +86,7 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone."""
+        self._crowd.leave(self)
         self._watch_head(is_awaited=False)
         self._answer_is_taken()
         super().connection_lost(exc)
