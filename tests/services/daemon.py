@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,9 @@ class Daemon:
         url: The legacy URL.
         environment: That of its process, which has its configuration.
         log: The file that its standard error goes to.
+
+    Args:
+        program: What stands for `pbxapi` in its command.
     """
 
     def __init__(
@@ -66,24 +69,31 @@ class Daemon:
         environment: Mapping[str, str],
         log: Path,
         config: Path | None = None,
+        program: Sequence[str] = ("-m", "pbxapi"),
         *,
         log_start: int = 0,
     ) -> None:
         self.url = url
         self.log = log
         self._log_start = log_start
+        self._program = program
         self.environment = environment
         self._arguments = [] if config is None else ["--config", str(config)]
         self._process: asyncio.subprocess.Process | None = None
         self._session = aiohttp.ClientSession()
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
 
     async def start(self) -> None:
         """Start it, and wait until it listens."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                "-m",
-                "pbxapi",
+                *self._program,
                 "serve",
                 *self._arguments,
                 env=self.environment,
