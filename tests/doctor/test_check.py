@@ -11,6 +11,7 @@ from typing import Literal
 import pytest
 import pytest_asyncio
 
+from pbxapi import log
 from pbxapi.commands import check
 from pbxapi.doctor import manager, ports as ports_area
 from pbxapi.simulator import Device, ManagerUser, QueueConfig, Simulator, SimulatorOptions
@@ -87,8 +88,14 @@ class World:
 
 @pytest_asyncio.fixture
 async def world(
-    tmp_path: Path, ports: Ports, database: Database, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    ports: Ports,
+    database: Database,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
+    # It would hold for the whole process, and so for the tests that come later.
+    monkeypatch.setattr(log, "configure", lambda *_args, **_more: None)
     await database.execute(DIRECTORY)
     root, etc = make_host(tmp_path)
     settings = {
