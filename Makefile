@@ -2,6 +2,8 @@
 # make test    everything the tests need, then lint and all tests (root or sudo for packages)
 # make lint    style, types, import layers
 # make bench   measurements
+# make fuzz    bytes made up to break AMI, AGI and HTTP, for FUZZ_SECONDS each
+# make install, make uninstall   on a PBX host, as root (PREFIX, DESTDIR): docs/operations.md
 # make clean   remove what the above made, the cache of Asterisk too
 
 SHELL := /bin/sh
@@ -13,13 +15,17 @@ TEST_PROCESSES ?= 2
 # Real telephones ring in real time, and a busy machine is late now and then: what fails is tried
 # once more, and the summary names it. What fails twice has failed.
 TEST_RERUNS ?= 1
+FUZZ_SECONDS ?= 300
 
 # Where everything can be had, a test that lacks something fails instead of being skipped.
 ifneq ($(or $(filter true,$(CI)),$(filter 0,$(shell id -u))),)
 REQUIRE_ALL := 1
 endif
 
-.PHONY: run test lint bench clean
+# The virtual environment of the program.
+PREFIX ?= /opt/pbxapi
+
+.PHONY: run test lint bench fuzz install uninstall clean
 
 run: .venv/demo
 	$(BIN)/pbxapi demo
@@ -49,6 +55,14 @@ lint: .venv/test
 
 bench: .venv/test
 	$(BIN)/python -m tests.bench
+
+fuzz: .venv/test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	for target in ami agi http; do $(BIN)/python -m tests.fuzz.$$target .cache/fuzz/$$target \
+		-max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.cache/fuzz/ || exit 1; done
+
+install uninstall:
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' PYTHON='$(PYTHON)' sh systemd/install.sh $@
 
 clean:
 	rm -rf .venv .cache build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache \

@@ -327,7 +327,7 @@ async def _serve(
     parts.reloading.on_reload.append(_renewal(parts, api))
     async with asyncio.TaskGroup() as group:
         background = _tend(group, parts, monitor.sources.loop_lag)
-        async with serving(app, http.listen, sockets) as url:
+        async with serving(app, http.listen, sockets, monitor.sources.requests.cut) as url:
             on_listening(url)
             telling = supervise(parts.notifier, parts.pictures.ages_s)
             background.append(group.create_task(telling, name="supervision"))

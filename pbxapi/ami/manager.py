@@ -111,7 +111,7 @@ class AmiManager:
         self._secret = secret
         self._listener = listener
         self._session: AmiSession | None = None
-        self._clock_offset_s = 0.0
+        self._clock_offset_s = time.time() - time.monotonic()
         self._past = Traffic()
         self.connects = 0
         self.login_refusals = 0
@@ -210,11 +210,14 @@ class AmiManager:
 
     def _learn_clock(self, pong: Message) -> None:
         with contextlib.suppress(ValueError):
-            self._clock_offset_s = float(pong.get("Timestamp")) - time.time()
+            self._clock_offset_s = float(pong.get("Timestamp")) - time.monotonic()
 
     def asterisk_time(self) -> float:
-        """Seconds since the epoch by the clock of Asterisk's host, known from its last pong."""
-        return time.time() + self._clock_offset_s
+        """Seconds since the epoch by the clock of Asterisk's host, known from its last pong.
+
+        Our own wall clock may be set at any moment, so it counts only until the first pong.
+        """
+        return time.monotonic() + self._clock_offset_s
 
     def _report(self, failure: Exception, delay_s: float, failures: int) -> None:
         """Say it loudly where somebody has to act, once where it passes by itself."""

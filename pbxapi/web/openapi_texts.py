@@ -14,6 +14,7 @@ Schema = dict[str, Any]
 def _text(about: str, example: str, **more: Any) -> Schema:
     return {
         "type": "string",
+        "minLength": 1,
         "maxLength": MAX_CHARACTERS,
         "description": about,
         "examples": [example],

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import itertools
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -230,6 +231,22 @@ async def test_the_clock_of_asterisks_host_is_known_from_its_pongs() -> None:
                 within_s=2,
                 what="the clock is known",
             )
+
+
+async def test_our_own_clock_may_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else calls would begin too late for the dial plan, or much too late, until the next pong."""
+    with capture_logs():
+        async with managed(serve) as (manager, _, _):
+            before = manager.asterisk_time()
+            monkeypatch.setattr(time, "time", lambda: 0.0)
+            assert 0 <= manager.asterisk_time() - before < 60
+            await eventually(
+                lambda: abs(manager.asterisk_time() - 1795461508.123456) < 2,
+                within_s=2,
+                what="the clock is known",
+            )
+            monkeypatch.setattr(time, "time", lambda: 1e9)
+            assert abs(manager.asterisk_time() - 1795461508.123456) < 60
 
 
 async def test_a_pong_without_a_time_changes_nothing() -> None:

@@ -1,0 +1,18 @@
+"""AGI bytes: the environment, then answers to commands, guided by coverage (atheris).
+
+`python -m tests.fuzz.agi CORPUS -max_total_time=300`.
+"""
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["pbxapi"]):
+    from tests.fuzz.agi_world import exercise
+
+from tests.fuzz.running import quiet, start
+from tests.fuzz.seeds import write_agi
+
+if __name__ == "__main__":
+    quiet()
+    sys.exit(start(exercise, write_agi))
