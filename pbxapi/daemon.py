@@ -45,6 +45,7 @@ from pbxapi.supervision import supervise
 from pbxapi.systemd import Notifier
 from pbxapi.web.app import LegacyApi, make_app
 from pbxapi.web.crowd import Crowd, descriptors_for, speaks_for_many
+from pbxapi.web.moment import Moment
 from pbxapi.web.probes import Probes
 from pbxapi.web.server import serving
 from pbxapi.web.tally import RequestTally
@@ -186,10 +187,11 @@ class _Parts:
 def _ports(parts: _Parts) -> Ports:
     """What actions work with; the views tell what there is at the moment of the question."""
     calls, queues, config = parts.calls, parts.pictures.queues, parts.config
+    moment = Moment()
     return Ports(
         pbx=parts.manager,
         lines=Lines(parts.directory),
-        legs=lambda: calls.legs(time.monotonic()),
+        legs=lambda: calls.legs(moment()),
         is_live=lambda name: calls.is_live(name, time.monotonic()),
         queue=lambda name: queues.queue(name, time.monotonic()),
         states_of=lambda technology, name: calls.states_of(technology, name, time.monotonic()),
@@ -293,7 +295,7 @@ async def run(
         _open_office(config, directory, gatekeeper, manager, pictures) as office,
     ):
         devices = DeviceIndex(directory)
-        calls = CallList(pictures.channels, _owner_in(devices))
+        calls = CallList(pictures.channels, _owner_in(devices), lambda: devices.version)
         parts = _Parts(
             notifier=notifier,
             reloading=reloading,

@@ -1,5 +1,6 @@
 """`listcalls`: the calls that are going on, from the cache alone."""
 
+from pbxapi.actions.ageing import AgeingRows
 from pbxapi.actions.ports import Ports
 from pbxapi.actions.registry import Parameters, Result, action
 from pbxapi.cache.channels.calls import Leg
@@ -8,11 +9,13 @@ from pbxapi.cache.channels.calls import Leg
 @action("listcalls", permission="listcalls", reads_only=True)
 async def listcalls(ports: Ports, _params: Parameters) -> Result:
     """One row for each leg of a call, oldest channel first."""
-    rows = [_row(leg) for leg in ports.legs()]
-    return Result({"total": str(len(rows)), "results": rows})
+    listing = ports.legs()
+    rows = AgeingRows(listing.rows, listing.now, row, "duration")
+    return Result({"total": str(len(listing.rows)), "results": rows})
 
 
-def _row(leg: Leg) -> dict[str, str]:
+def row(leg: Leg) -> dict[str, str]:
+    """A leg as the answer has it."""
     return {
         "channelName": leg.channel,
         "context": leg.context,

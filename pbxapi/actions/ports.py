@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 from pbxapi.ami.message import Message
 from pbxapi.ami.requests import Request
-from pbxapi.cache.channels.calls import Leg
+from pbxapi.cache.channels.view import Listing
 from pbxapi.cache.device_state import DeviceState
 from pbxapi.cache.peers.peer import Key, Peer, Technology
 from pbxapi.cache.peers.view import PeerState
@@ -175,7 +175,7 @@ class Ports:
 
     pbx: Pbx
     lines: Lines
-    legs: Callable[[], Iterator[Leg]]
+    legs: Callable[[], Listing]
     is_live: Callable[[str], bool]
     queue: Callable[[str], Queue | None]
     states_of: Callable[[str, str], list[str]]

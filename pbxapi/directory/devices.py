@@ -46,6 +46,7 @@ class DeviceIndex:
 
     Attributes:
         loaded: Whether it was ever filled; until then nobody is known.
+        version: Grows with every change of what `lookup` finds.
         accounts: All accounts of lines, by id.
         trunks: All trunks, by id.
     """
@@ -60,6 +61,7 @@ class DeviceIndex:
         self._asked = asyncio.Event()
         self._failing = False
         self.loaded = False
+        self.version = 0
         self.accounts: Sequence[Device] = ()
         self.trunks: Sequence[Device] = ()
 
@@ -83,7 +85,10 @@ class DeviceIndex:
         self.accounts = [device for device in all_devices if device.kind == "extension"]
         self.trunks = [device for device in all_devices if device.kind == "trunk"]
         # A line's comes last, so that it takes the place of a trunk of the same name.
-        self._devices = {device.name: device for device in (*self.trunks, *self.accounts)}
+        devices = {device.name: device for device in (*self.trunks, *self.accounts)}
+        if devices != self._devices:
+            self._devices = devices
+            self.version += 1
         self.loaded = True
 
     def everybody(self) -> tuple[Sequence[Device], Sequence[Device]]:

@@ -18,10 +18,12 @@ from multidict import istr
 
 from pbxapi.access.users import ApiUser, IpAddress, IpNetwork
 from pbxapi.actions import ACTIONS, Action, Parameters, Result
+from pbxapi.actions.ageing import AgeingRows
 from pbxapi.actions.ports import Client, Ports
 from pbxapi.actions.values import check_lengths
 from pbxapi.faults import Fault
 from pbxapi.log import set_request_facts
+from pbxapi.web.ageing import AgeingAnswer
 from pbxapi.web.audit import auditing
 from pbxapi.web.encoding import encode_bare_success, encode_fault, encode_success
 from pbxapi.web.envelope import to_fault
@@ -36,6 +38,8 @@ CALL_ID: Final = istr("X-Pbxapi-Call-Id")
 BARE_SLASHES: Final = frozenset({"listcalls"})
 #: The one action whose answer ends in bare booleans instead; its faults are like all others.
 BARE_SUCCESS: Final = frozenset({"sipstatus"})
+#: The one action whose rows age.
+AGEING: Final = frozenset({"listcalls"})
 #: All parameters at their longest, percent-encoded, are 20 kB; a form may bring a few more.
 MAX_BODY_BYTES: Final = 256 * 1024
 #: Where the description of the legacy path is; it has no secrets and asks for no password.
@@ -93,6 +97,7 @@ class LegacyApi:
         self._gatekeeper = gatekeeper
         self.trusted_proxies = trusted_proxies
         self._finished = finished
+        self._ageing = {name: AgeingAnswer(bare_slashes=name in BARE_SLASHES) for name in AGEING}
 
     @property
     def ports(self) -> Ports:
@@ -116,7 +121,7 @@ class LegacyApi:
             params = await read_params(request)
             asked = params.get("action")
             action, result = await self._answer(params, request, facts)
-            body = _encode(action, result)
+            body = self._encode(action, result)
             if result.call_id:
                 headers[CALL_ID] = result.call_id
         except Exception as error:  # noqa: BLE001 - the last resort: every error has a code
@@ -146,6 +151,13 @@ class LegacyApi:
             audit.call_id = result.call_id
             return action, result
 
+    def _encode(self, action: Action, result: Result) -> bytes:
+        if isinstance(result.data.get("results"), AgeingRows):
+            return self._ageing[action.name].encode(result.data)
+        if action.name in BARE_SUCCESS:
+            return encode_bare_success(result.data)
+        return encode_success(result.data, bare_slashes=action.name in BARE_SLASHES)
+
 
 def _check(params: Parameters, action: Action, user: ApiUser) -> None:
     """What all actions have in common, in the order of the contract."""
@@ -156,12 +168,6 @@ def _check(params: Parameters, action: Action, user: ApiUser) -> None:
     if hostile is not None:
         raise Fault(902, name=hostile)
     check_lengths(params, action.parameters)
-
-
-def _encode(action: Action, result: Result) -> bytes:
-    if action.name in BARE_SUCCESS:
-        return encode_bare_success(result.data)
-    return encode_success(result.data, bare_slashes=action.name in BARE_SLASHES)
 
 
 def _choose(params: Parameters) -> Action:

@@ -2,7 +2,7 @@
 
 import ipaddress
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -11,9 +11,9 @@ from pbxapi.access.users import PERMISSIONS, ApiUser, IpAddress
 from pbxapi.actions.ports import Ports
 from pbxapi.ami.message import Message
 from pbxapi.ami.requests import Request, encode
-from pbxapi.cache.channels.calls import Leg, Owner
+from pbxapi.cache.channels.calls import Owner
 from pbxapi.cache.channels.store import ChannelStore
-from pbxapi.cache.channels.view import CallList
+from pbxapi.cache.channels.view import CallList, Listing
 from pbxapi.cache.instant import Instant
 from pbxapi.cache.peers.pjsip import PjsipPicture
 from pbxapi.cache.peers.store import Listed, PeerStore
@@ -313,7 +313,7 @@ def make_ports(case: Mapping[str, Any]) -> tuple[Ports, FakePbx]:
     calls = CallList(make_store(case), owners.get)
     queues = QueueBoard(make_queues(case))
 
-    def legs() -> Iterator[Leg]:
+    def legs() -> Listing:
         return calls.legs(time.monotonic())
 
     def is_live(name: str) -> bool:

@@ -6,7 +6,7 @@ number that it dialled, and the called leg its own.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal, NamedTuple
 
 from pbxapi.cache.channels.channel import Channel, Channels
@@ -34,6 +34,8 @@ class Owner(NamedTuple):
 
 
 OwnerOf = Callable[[str], Owner | None]
+#: When a channel began, and what tells those of one moment apart.
+AgeKey = tuple[float, int, str]
 
 
 class Leg(NamedTuple):
@@ -58,10 +60,29 @@ def legs(channels: Channels, owner_of: OwnerOf, now: float) -> Iterator[Leg]:
         owner_of: Finds the owner of an account name such as "Linka_1000".
         now: Monotonic seconds.
     """
-    oldest_first = sorted(filter(is_leg, channels.values()), key=_age_order)
+    for channel, leg in legs_of(channels.values(), channels, owner_of):
+        yield leg._replace(duration_s=duration_s(channel.began, now))
+
+
+def legs_of(
+    members: Iterable[Channel], channels: Channels, owner_of: OwnerOf
+) -> Iterator[tuple[Channel, Leg]]:
+    """The legs among the channels of one call, or of several whole ones, without their durations.
+
+    Args:
+        members: All channels of these calls.
+        channels: All that there are, by Uniqueid.
+        owner_of: Finds the owner of an account.
+    """
+    oldest_first = sorted(filter(is_leg, members), key=age_key)
     roles = _Roles(oldest_first, channels)
     for channel in oldest_first:
-        yield _leg(channel, roles, owner_of, now)
+        yield channel, _leg(channel, roles, owner_of)
+
+
+def duration_s(began: float, now: float) -> int:
+    """Whole seconds since a monotonic instant."""
+    return max(0, int(now - began))
 
 
 def is_leg(channel: Channel) -> bool:
@@ -76,7 +97,7 @@ def account_name(channel: Channel) -> str:
     return rest.rpartition("-")[0] if technology in SIP_TECHNOLOGIES else ""
 
 
-def _age_order(channel: Channel) -> tuple[float, int, str]:
+def age_key(channel: Channel) -> AgeKey:
     """Of channels of one moment, "1795461712.99" is older than "1795461712.100"."""
     return channel.began, len(channel.uniqueid), channel.uniqueid
 
@@ -96,7 +117,7 @@ def _calling_though_called(oldest_first: list[Channel]) -> set[str]:
     for channel in first.values():
         other = first.get((channel.linkedid, channel.connected_num))
         if other is not None and other.connected_num == channel.caller_num:
-            callers.add(min(channel, other, key=_age_order).uniqueid)
+            callers.add(min(channel, other, key=age_key).uniqueid)
     return callers
 
 
@@ -140,7 +161,7 @@ class _Roles:
         return first.caller_num
 
 
-def _leg(channel: Channel, roles: _Roles, owner_of: OwnerOf, now: float) -> Leg:
+def _leg(channel: Channel, roles: _Roles, owner_of: OwnerOf) -> Leg:
     name = account_name(channel)
     owner = owner_of(name) if name else None
     own = channel.caller_num or (owner.number if owner else "")
@@ -154,7 +175,7 @@ def _leg(channel: Channel, roles: _Roles, owner_of: OwnerOf, now: float) -> Leg:
         channel.context,
         src,
         dst,
-        max(0, int(now - channel.began)),
+        0,
         channel.state_desc,
         account_code,
         source_type,

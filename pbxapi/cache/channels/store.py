@@ -13,7 +13,8 @@ while the list was under way does not come back, one that was created then is no
 from dataclasses import dataclass, field
 
 from pbxapi.ami.message import Fields, Message
-from pbxapi.cache.channels.channel import REDUCERS, Channel, list_item
+from pbxapi.cache.channels.changes import Changes
+from pbxapi.cache.channels.channel import REDUCERS, Changes as Changed, Channel, list_item
 from pbxapi.cache.freshness import Freshness
 from pbxapi.cache.instant import Instant
 
@@ -71,18 +72,22 @@ class ChannelStore:
             it stands.
         unknown: Number of events about channels that nobody announced; normal after a list.
         freshness: How far the channels may be believed.
+        changed: Which ones have changed since `rows.py` looked.
     """
 
     channels: dict[str, Channel] = field(default_factory=dict)
     generation: int = 0
     unknown: int = 0
     freshness: Freshness = field(default_factory=Freshness)
+    changed: Changes = field(default_factory=Changes)
     _lists: list[ChannelList] = field(default_factory=list)
 
     def apply(self, message: Message, now: Instant) -> None:
         """Take one event of the session."""
-        if _change(self.channels, message, now):
+        changes = _change(self.channels, message, now)
+        if changes:
             self.generation += 1
+            self.changed.note(uniqueid for uniqueid, _ in changes)
         else:
             self.unknown += 1
         for collected in self._lists:
@@ -108,15 +113,13 @@ class ChannelStore:
             return Difference()
         self._lists.remove(collected)
         before, after = self.channels, collected.channels
-        difference = Difference(
-            missing=len(after.keys() - before.keys()),
-            surplus=len(before.keys() - after.keys()),
-            changed=sum(before[key] != after[key] for key in after.keys() & before.keys()),
-        )
+        missing, surplus = after.keys() - before.keys(), before.keys() - after.keys()
+        changed = {key for key in after.keys() & before.keys() if before[key] != after[key]}
         self.channels = after
         self.generation += 1
+        self.changed.note(missing | surplus | changed)
         self.freshness.listed()
-        return difference
+        return Difference(len(missing), len(surplus), len(changed))
 
     def session_lost(self, last_received: float) -> None:
         """Keep what we know, and count its age from this monotonic instant."""
@@ -124,12 +127,12 @@ class ChannelStore:
         self._lists.clear()
 
 
-def _change(channels: dict[str, Channel], message: Message, now: Instant) -> bool:
+def _change(channels: dict[str, Channel], message: Message, now: Instant) -> Changed:
     reducer = REDUCERS.get(message.event)
-    changes = reducer(channels, message, now) if reducer is not None else ()
+    changes = reducer(channels, message, now) if reducer is not None else []
     for uniqueid, channel in changes:
         if channel is None:
             del channels[uniqueid]
         else:
             channels[uniqueid] = channel
-    return bool(changes)
+    return changes

@@ -1,26 +1,55 @@
 """The calls as far as the cache may be believed: what `listcalls` reads."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple
 
-from pbxapi.cache.channels.calls import Leg, OwnerOf, account_name, legs
+from pbxapi.cache.channels.calls import Leg, OwnerOf, account_name, duration_s
+from pbxapi.cache.channels.rows import CallRows, Row
 from pbxapi.cache.channels.store import ChannelStore
 
 
+class Listing(NamedTuple):
+    """Rows as they were at one monotonic instant.
+
+    Attributes:
+        rows: The same object again as long as none of them has changed.
+    """
+
+    rows: Sequence[Row]
+    now: float
+
+    def legs(self) -> Iterator[Leg]:
+        """The legs with their durations."""
+        for row in self.rows:
+            yield row.leg._replace(duration_s=duration_s(row.began, self.now))
+
+
 class CallList:
-    """The legs of all calls, with their owners."""
+    """The legs of all calls, with their owners.
 
-    def __init__(self, store: ChannelStore, owner_of: OwnerOf) -> None:
+    Args:
+        store: The channels.
+        owner_of: Finds the owner of an account.
+        owners_version: Grows with every change of what `owner_of` finds.
+    """
+
+    def __init__(
+        self,
+        store: ChannelStore,
+        owner_of: OwnerOf,
+        owners_version: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._store = store
-        self._owner_of = owner_of
+        self._rows = CallRows(store, owner_of, owners_version)
 
-    def legs(self, now: float) -> Iterator[Leg]:
-        """The legs of all calls at this monotonic instant.
+    def legs(self, now: float) -> Listing:
+        """The legs of all calls at this monotonic instant, oldest channel first.
 
         Raises:
             PbxUnavailable: the cache was never filled, or is too old.
         """
         self._store.freshness.require(now, "channels")
-        return legs(self._store.channels, self._owner_of, now)
+        return Listing(self._rows.current(), now)
 
     def is_live(self, name: str, now: float) -> bool:
         """Whether there is a channel of exactly this name.
