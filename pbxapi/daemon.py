@@ -319,12 +319,13 @@ async def _serve(
 ) -> None:
     """Answer until `stop` is set."""
     http, monitor = parts.config.http, _monitor(parts)
-    api = LegacyApi(_ports(parts), parts.gatekeeper, http.trusted_proxies)
+    tally = monitor.sources.requests
+    api = LegacyApi(_ports(parts), parts.gatekeeper, http.trusted_proxies, tally.finished)
     app = Probes(monitor, parts.gatekeeper, api).attach(make_app(api, http.path))
     parts.reloading.on_reload.append(_renewal(parts, api))
     async with asyncio.TaskGroup() as group:
         background = _tend(group, parts, monitor.sources.loop_lag)
-        async with serving(app, http.listen, sockets) as url:
+        async with serving(app, http.listen, sockets, monitor.sources.requests.cut) as url:
             on_listening(url)
             telling = supervise(parts.notifier, parts.pictures.ages_s)
             background.append(group.create_task(telling, name="supervision"))

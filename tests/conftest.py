@@ -19,5 +19,6 @@ pytest_plugins = [
     "tests.services.ports",
     "tests.services.postgres",
     "tests.services.proxy",
+    "tests.services.standing",
     "tests.services.systemd",
 ]

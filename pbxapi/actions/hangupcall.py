@@ -16,12 +16,12 @@ async def hangupcall(ports: Ports, params: Parameters) -> Result:
 
     Asterisk itself is asked whether it exists, since it knows of a channel a moment before its
     event can be here. A name in slashes would be a pattern to it and hang up everything that
-    matches, so that is no channel.
+    matches, so that is no channel; nor is one that begins with a blank, which Asterisk skips.
     """
     if "channelName" not in params:
         raise Fault(400)
     name = params["channelName"].replace("\\", "/")  # the seed writes SIP\5555-0000b704
-    if name.startswith("/"):
+    if name.startswith(("/", " ")):
         raise Fault(906, channel=name)
     try:
         await ports.pbx.request(hangup(name))

@@ -93,10 +93,11 @@ def hangup(channel: str) -> Request:
 
     Raises:
         UnsafeRequest: for a name in slashes, which Asterisk takes for a regular expression and
-            answers by hanging up every channel that matches (manager.c, action_hangup()).
+            answers by hanging up every channel that matches (manager.c, action_hangup()); blanks
+            before it do not count (__astman_get_header()), so none may stand there.
     """
-    if channel.startswith("/"):
-        raise UnsafeRequest("a channel name that is a pattern")
+    if channel.startswith(("/", " ")):
+        raise UnsafeRequest("a channel name that is a pattern, or may be one")
     return Request("Hangup", (("Channel", channel),))
 
 

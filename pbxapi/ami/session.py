@@ -104,7 +104,11 @@ class AmiSession(asyncio.BufferedProtocol):
         if self._protocol.banner is not None and not self._banner.done():
             self._banner.set_result(self._protocol.banner)
         for message in messages:
-            self._dispatch(message)
+            if not message.action_id and message.event in self._wanted:
+                self.events += 1
+                self._on_event(message)
+            else:
+                self._dispatch(message)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everybody who waits."""

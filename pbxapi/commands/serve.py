@@ -9,6 +9,7 @@ from pathlib import Path
 from pbxapi import daemon, log
 from pbxapi.config import Config
 from pbxapi.config_reading import load
+from pbxapi.garbage import spare_the_loop
 from pbxapi.reloading import Reloading
 from pbxapi.systemd import Notifier, inherited_sockets
 
@@ -30,6 +31,7 @@ async def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reloading.ask)
+    spare_the_loop()
     await daemon.run(
         config,
         stop,

@@ -25,6 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--secret", default="pbxapi", help="its secret; this is no real PBX")
     parser.add_argument("--calls", type=count, default=0, help="calls at once, on average")
     parser.add_argument("--cps", type=rate, default=1.0, help="calls begun a second")
+    parser.add_argument(
+        "--ramp",
+        type=rate,
+        default=0.0,
+        metavar="SECONDS",
+        help="when --calls are to be there; without it they come as --cps brings them",
+    )
     parser.add_argument("--peers", type=count, default=20, help="phones, Linka_1000 and on")
     parser.add_argument("--queues", type=count, default=0, help="queues, at 70000 and on")
     parser.add_argument(
@@ -58,6 +65,7 @@ async def run(args: argparse.Namespace, _environ: Mapping[str, str]) -> int:
         users=(ManagerUser(name=args.username, secret=args.secret),),
         calls=args.calls,
         cps=args.cps,
+        ramp_s=args.ramp,
         devices=devices,
         queues=call_centre(
             args.queues,

@@ -60,6 +60,12 @@ def _requests(sources: Sources) -> Iterator[Metric]:
         timed,
         ("action",),
     )
+    yield _counters(
+        "pbxapi_http_connections_cut",
+        "Connections that were ended since a request did not come, or an answer was not taken.",
+        ("reason",),
+        {(reason,): count for reason, count in sorted(requests.cut.items())},
+    )
 
 
 def _ami(sources: Sources) -> Iterator[Metric]:

@@ -1,8 +1,12 @@
 """Random living traffic: calls from trunks, between phones and through Local channels.
 
-Calls begin at random moments, `cps` a second on average, as long as fewer than `calls` are there;
-they last so long on average that about `calls` are there at once. Some reach a busy phone or one
-that nobody answers, some are transferred. Where there are queues, most calls go to them.
+Calls begin at random moments, `cps` a second on average, as long as there are fewer than twice
+`calls` channels. They last so long on average that about `calls` are there at once, and some more
+where callers wait in queues. Some reach a busy phone or one that nobody answers, some are
+transferred. Where there are queues, most calls go to them.
+
+By themselves calls take some times `calls / cps` seconds to become so many; with `ramp_s` so many
+more begin at first that they are there after it.
 """
 
 import random
@@ -44,7 +48,11 @@ class Traffic:
     def __init__(self, pbx: Pbx) -> None:
         self._pbx = pbx
         self._random = random.Random(pbx.options.seed + 1)  # noqa: S311 - repeatable on purpose
-        self._moments = Moments(pbx, self._random, pbx.options.cps, self._arrive)
+        options = pbx.options
+        self._moments = Moments(pbx, self._random, options.cps, self._arrive)
+        # Of the calls that begin meanwhile, `cps` a second, half are over at the end of the ramp.
+        ramp = options.calls / options.ramp_s - options.cps / 2 if options.ramp_s else 0.0
+        self._ramp = Moments(pbx, self._random, ramp, self._arrive)
         self._kinds: tuple[tuple[Callable[[float], None], int], ...] = (
             (self._incoming, 35),
             (self._internal, 35),
@@ -56,12 +64,16 @@ class Traffic:
 
     def start(self) -> None:
         """Begin with the first call; harmless without a target number of calls."""
-        if self._pbx.options.calls > 0:
+        options = self._pbx.options
+        if options.calls > 0:
             self._moments.start()
+            self._ramp.start()
+            self._later(options.ramp_s, self._ramp.stop)
 
     def stop(self) -> None:
         """Begin no more calls."""
         self._moments.stop()
+        self._ramp.stop()
 
     def _arrive(self) -> None:
         options = self._pbx.options

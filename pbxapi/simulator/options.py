@@ -132,6 +132,7 @@ class SimulatorOptions:
         channelvars: Variables shown as `ChanVariable` on every channel, as in manager.conf.
         calls: Target number of random calls at once; 0 = no random traffic.
         cps: Random calls begun a second.
+        ramp_s: Seconds after which `calls` are there; 0 = with time, as `cps` brings them.
         queues: What queues.conf says.
         persistent_members: Whether dynamic members are there again after a restart.
         agent_life: How often a second an agent pauses, goes on, leaves, or comes back.
@@ -158,6 +159,7 @@ class SimulatorOptions:
     channelvars: tuple[str, ...] = ()
     calls: int = 0
     cps: float = 1.0
+    ramp_s: float = 0.0
     queues: tuple[QueueConfig, ...] = ()
     persistent_members: bool = True
     agent_life: float = 0.0

@@ -1,11 +1,12 @@
 """One connection of an HTTP client: aiohttp's, with manners for what is no good request.
 
-Beyond what aiohttp does: request lines may have raw bytes beyond ASCII; a head must come in time;
-a request that is not HTTP is one line in the log, and its answer repeats nothing of it, since
-there may be a password in it.
+Beyond what aiohttp does: request lines may have raw bytes beyond ASCII; a head must come in time,
+and an answer be taken in time; a request that is not HTTP is one line in the log, and its answer
+repeats nothing of it, since there may be a password in it.
 """
 
 import asyncio
+from collections import Counter
 from typing import Final
 
 import structlog
@@ -18,6 +19,9 @@ from pbxapi.web.request_line import RequestLines
 #: From the connection, or from the first byte of a further request, to the end of the head: much
 #: more than the slowest client needs. Who never sends it would occupy a file descriptor for ever.
 HEAD_TIMEOUT_S: Final = 30.0
+#: From the moment that an answer waits in memory to that in which its client has taken it: a
+#: megabyte at 17 kB/s. Who never reads would occupy that memory for ever.
+ANSWER_TIMEOUT_S: Final = 60.0
 #: Longer than clients keep a connection for their next request; shorter than for ever.
 KEEPALIVE_S: Final = 75.0
 
@@ -25,11 +29,16 @@ _log = structlog.get_logger()
 
 
 class Connection(web.RequestHandler):
-    """The protocol of one connection."""
+    """The protocol of one connection.
 
-    __slots__ = ("_deadline", "_request_lines")
+    Args:
+        server: Of aiohttp.
+        cut: Counts connections that were ended for their slowness: `head`, `answer`.
+    """
 
-    def __init__(self, server: web.Server) -> None:
+    __slots__ = ("_answer_deadline", "_cut", "_deadline", "_request_lines")
+
+    def __init__(self, server: web.Server, cut: Counter[str]) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -42,6 +51,8 @@ class Connection(web.RequestHandler):
         )
         self._request_lines = RequestLines()
         self._deadline: asyncio.TimerHandle | None = None
+        self._answer_deadline: asyncio.TimerHandle | None = None
+        self._cut = cut
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The client is there: its first request is awaited."""
@@ -50,13 +61,32 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
-        super().data_received(self._request_lines.feed(data))
-        self._watch_head(is_awaited=self._request_lines.owes_head)
+        lines = self._request_lines
+        super().data_received(lines.feed(data))
+        if self._deadline is not None or lines.owes_head:
+            self._watch_head(is_awaited=lines.owes_head)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone."""
         self._watch_head(is_awaited=False)
+        self._answer_is_taken()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """An answer waits in memory: its client reads more slowly than we write."""
+        super().pause_writing()
+        loop = asyncio.get_running_loop()
+        self._answer_deadline = loop.call_later(ANSWER_TIMEOUT_S, self._end, "answer")
+
+    def resume_writing(self) -> None:
+        """Nearly all of it is on its way."""
+        super().resume_writing()
+        self._answer_is_taken()
+
+    def _answer_is_taken(self) -> None:
+        if self._answer_deadline is not None:
+            self._answer_deadline.cancel()
+            self._answer_deadline = None
 
     def _watch_head(self, *, is_awaited: bool) -> None:
         if not is_awaited and self._deadline is not None:
@@ -64,7 +94,15 @@ class Connection(web.RequestHandler):
             self._deadline = None
         elif is_awaited and self._deadline is None:
             loop = asyncio.get_running_loop()
-            self._deadline = loop.call_later(HEAD_TIMEOUT_S, self.force_close)
+            self._deadline = loop.call_later(HEAD_TIMEOUT_S, self._end, "head")
+
+    def _end(self, reason: str) -> None:
+        """End it for its slowness, and forget what is unsent."""
+        self._cut[reason] += 1
+        _log.info("http.cut", reason=reason, total=self._cut[reason])
+        if self.transport is not None:
+            self.transport.abort()
+        self.force_close()
 
     def handle_error(
         self,

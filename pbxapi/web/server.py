@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import stat
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -31,7 +32,10 @@ _log = structlog.get_logger()
 
 @asynccontextmanager
 async def serving(
-    app: web.Application, listen: Listen, inherited: Sequence[socket.socket] = ()
+    app: web.Application,
+    listen: Listen,
+    inherited: Sequence[socket.socket] = (),
+    cut: Counter[str] | None = None,
 ) -> AsyncIterator[str]:
     """Serve until the block ends; requests under way are still answered then.
 
@@ -39,6 +43,7 @@ async def serving(
         app: Answers.
         listen: Where to listen, unless …
         inherited: … these listen already: they are systemd's, which keeps them when we end.
+        cut: Counts connections that were ended for their slowness, by what was slow.
 
     Yields:
         The base URL, with the real port where port 0 was asked for.
@@ -49,7 +54,7 @@ async def serving(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_S)
     await runner.setup()
     try:
-        async with _listening(runner, listen, inherited) as url:
+        async with _listening(runner, listen, inherited, Counter() if cut is None else cut) as url:
             _log.info("http.listening", url=url)
             yield url
     finally:
@@ -58,11 +63,11 @@ async def serving(
 
 @asynccontextmanager
 async def _listening(
-    runner: web.AppRunner, listen: Listen, inherited: Sequence[socket.socket]
+    runner: web.AppRunner, listen: Listen, inherited: Sequence[socket.socket], cut: Counter[str]
 ) -> AsyncIterator[str]:
     """Accept connections until the block ends; those that are there live on."""
     # The runner has a server from setup to cleanup.
-    connection = partial(Connection, runner.server)  # type: ignore[arg-type]
+    connection = partial(Connection, runner.server, cut)  # type: ignore[arg-type]
     try:
         listeners = [await _listen_on(connection, each) for each in inherited] or [
             await _listen(connection, listen)

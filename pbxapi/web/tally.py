@@ -1,5 +1,6 @@
 """What became of the requests of the legacy path, in plain counters."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -23,10 +24,12 @@ class RequestTally:
     Attributes:
         answers: (action, code of the error or `NO_ERROR`) → how many.
         durations: Action → how long.
+        cut: What was slow → connections that were ended for it.
     """
 
     def __init__(self, actions: Iterable[str]) -> None:
         self.answers: dict[tuple[str, int], int] = {}
+        self.cut: Counter[str] = Counter()
         self.durations = {name: Durations(BOUNDS_S) for name in (*actions, UNKNOWN)}
 
     def finished(self, action: str | None, errno: int, took_s: float) -> None:

@@ -1,8 +1,23 @@
 """Message: header lines to values."""
 
+import pytest
 from hypothesis import given, strategies as st
 
-from pbxapi.ami.message import Message
+from pbxapi.ami.message import Event, Message
+from pbxapi.ami.protocol import AmiProtocol
+from tests.services import captures
+
+SNAPSHOT = (
+    "Channel",
+    "ChannelStateDesc",
+    "CallerIDNum",
+    "ConnectedLineNum",
+    "AccountCode",
+    "Context",
+    "Exten",
+    "Uniqueid",
+    "Linkedid",
+)
 
 
 def test_headers_keep_their_spelling_and_order() -> None:
@@ -84,3 +99,59 @@ def test_a_first_header_that_only_begins_like_an_event_names_none() -> None:
     """Found by fuzzing: "Event:a: b" is a header "Event:a"."""
     assert Message(b"Event:a: b").event == ""
     assert Message(b"Event:a").event == "a"
+
+
+# -- what is read without taking all headers apart
+
+
+@pytest.mark.parametrize("version", captures.VERSIONS)
+def test_snapshots_of_recordings_say_what_the_headers_say(version: str) -> None:
+    read = 0
+    for name in captures.names(version):
+        for message in AmiProtocol().receive_data(captures.read(version, name)):
+            for prefix, snapshot in (("", message.snapshot), ("Dest", message.destination)):
+                if snapshot is not None:
+                    assert list(snapshot) == [message.fields[prefix + key] for key in SNAPSHOT]
+                    read += 1
+    assert read > 3000
+
+
+odd_lines = st.lists(
+    st.sampled_from(
+        [f"{prefix}{key}: {value}" for prefix in ("", "Dest") for key in SNAPSHOT for value in "ab"]
+        + [
+            "Channel: a\nContext: evil",
+            "Exten:a",
+            "Context: a\r",
+            "Linkedid:a: b",
+            "Context",
+            ": a",
+        ]
+    )
+)
+CHANNEL = (
+    "Privilege: call,all\r\nChannel: SIP/a-1\r\nChannelState: 6\r\nChannelStateDesc: Up\r\n"
+    "CallerIDNum: 1\r\nCallerIDName: A\r\nConnectedLineNum: 2\r\nConnectedLineName: B\r\n"
+    "Language: en\r\nAccountCode: \r\nContext: c\r\nExten: 5\r\nPriority: 1\r\nUniqueid: 1.1\r\n"
+    "Linkedid: 1.1\r\n"
+).splitlines(keepends=True)
+
+
+@given(st.integers(0, len(CHANNEL)), odd_lines, st.integers(0, len(CHANNEL)))
+def test_what_is_read_at_once_is_what_the_headers_say(
+    place: int, lines: list[str], skipped: int
+) -> None:
+    """With lines put in anywhere, and with one left out."""
+    channel = [line for number, line in enumerate(CHANNEL) if number != skipped]
+    text = "Event: X\r\n" + "".join(
+        [*channel[:place], *(line + "\r\n" for line in lines), *channel[place:]]
+    )
+    fields = Message(text.removesuffix("\r\n").encode()).fields
+    for key in (*SNAPSHOT, "Application"):
+        event = Event(f"\r\n{text}\r\nContext: next", 2, "X")
+        assert event.get(key, "absent") == fields.get(key, "absent")
+    event = Event(f"\r\n{text}\r\nContext: next", 2, "X")
+    if event.snapshot is not None:
+        assert list(event.snapshot) == [fields[key] for key in SNAPSHOT]
+    assert event.fields == fields
+    assert event.uniqueid == fields.get("Uniqueid", "")

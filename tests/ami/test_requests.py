@@ -159,7 +159,7 @@ def test_hangup_is_for_one_channel_by_its_name() -> None:
     assert hangup("SIP/1000-0000000a") == Request("Hangup", (("Channel", "SIP/1000-0000000a"),))
 
 
-@pytest.mark.parametrize("pattern", ["/.*/", "/^SIP/", "//", "/"])
+@pytest.mark.parametrize("pattern", ["/.*/", "/^SIP/", "//", "/", " /.*/", "  x"])
 def test_hangup_refuses_what_asterisk_takes_for_a_pattern(pattern: str) -> None:
     with pytest.raises(UnsafeRequest, match="pattern"):
         hangup(pattern)

@@ -217,7 +217,7 @@ async def test_answers_without_or_with_another_actionid_complete_nobody() -> Non
 
     async with connected(script) as (session, _, _):
         assert (await session.request(PING)).get("Ping") == "Pong"
-        assert session.orphans == 3
+        assert session.orphans == 2
 
 
 async def test_an_error_answer_is_refused_with_asterisks_words() -> None:

@@ -11,7 +11,7 @@ import time
 from tests.bench import report
 
 #: Modules beside this one, each with `run() -> list[Table]`.
-BENCHES = ("ingest", "answers", "freshness", "cold_start", "cost", "originate")
+BENCHES = ("ingest", "answers", "freshness", "cold_start", "cost", "originate", "storm")
 
 
 def run(name: str) -> list[report.Table]:

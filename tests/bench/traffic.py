@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pbxapi.ami.session import READ_BYTES, AmiSession
 from tests.services import captures
 
 SCENARIOS = ("phone-call", "queue-call", "trunk-in-queue", "originate-local", "transfer-blind-ami")
@@ -33,3 +34,11 @@ def chunks(data: bytes) -> Iterator[bytes]:
     """As a socket gives them."""
     for start in range(0, len(data), CHUNK):
         yield data[start : start + CHUNK]
+
+
+def feed(session: AmiSession, data: bytes) -> None:
+    """Hand bytes over as asyncio does."""
+    for start in range(0, len(data), READ_BYTES):
+        chunk = data[start : start + READ_BYTES]
+        session.get_buffer(-1)[: len(chunk)] = chunk
+        session.buffer_updated(len(chunk))

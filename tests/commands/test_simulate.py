@@ -15,7 +15,19 @@ from tests.services.ports import LOOPBACK
 def test_it_says_its_port_and_a_signal_ends_it_with_0(
     tmp_path: Path, number: signal.Signals, version: str, banner: bytes
 ) -> None:
-    argv = ("simulate", "--port", "0", "--asterisk", version, "--calls", "2", "--cps", "50")
+    argv = (
+        "simulate",
+        "--port",
+        "0",
+        "--asterisk",
+        version,
+        "--calls",
+        "2",
+        "--cps",
+        "50",
+        "--ramp",
+        "1",
+    )
     peers = ("--peers", "50", "--peer-life", "20")
     agents = ("--queues", "5", "--agents", "60", "--agent-life", "20")
     with running(tmp_path, *argv, *peers, *agents, env=environment()) as simulator:

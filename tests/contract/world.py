@@ -296,7 +296,7 @@ def make_peers(case: Mapping[str, Any]) -> PeerList:
             where = {"Address-IP": fields["IPaddress"], "Address-Port": fields["IPport"]}
             store.sip.take_details(name, where | {"Status": fields["Status"]} | fields["details"])
     for device, state in case.get("device_states", {}).items():
-        store.device_state_change({"Device": device, "State": state})
+        store.device_state_change(device, state)
     store.freshness.listed()
     if "lost_for_s" in pbx:
         store.session_lost(time.monotonic() - pbx["lost_for_s"])

@@ -1,8 +1,6 @@
 """Real calls on real Asterisk 16 (chan_sip) and 22 (chan_pjsip), asked for as clients do."""
 
-from collections.abc import AsyncIterator
-
-import pytest_asyncio
+import pytest
 
 from tests.services.asterisk import Asterisk
 from tests.services.daemon import PASSWORD, USERNAME, Daemon, StartDaemon, seed
@@ -16,14 +14,9 @@ from tests.services.waiting import eventually
 Row = dict[str, str]
 
 
-@pytest_asyncio.fixture
-async def daemon(
-    asterisk: Asterisk, database: Database, start_daemon: StartDaemon
-) -> AsyncIterator[Daemon]:
-    await seed(database, asterisk.technology)
-    started = await start_daemon(asterisk.ami_port, asterisk.ami_username, asterisk.ami_secret)
-    await eventually(lambda: started.events("cache.listed"), within_s=5, what="the first list")
-    yield started
+@pytest.fixture
+def daemon(standing_daemon: Daemon) -> Daemon:
+    return standing_daemon
 
 
 def row(rows: list[Row], username: str) -> Row:
@@ -213,7 +206,12 @@ async def test_blind_transfer_tells_who_talks_to_whom(daemon: Daemon, phones: Ph
     assert [(r["src"], r["dst"]) for r in rows] == [("1005", "1002"), ("1005", "1002")]
 
 
-async def test_a_restarted_daemon_sees_the_calls_that_go_on(daemon: Daemon, phones: Phones) -> None:
+async def test_a_restarted_daemon_sees_the_calls_that_go_on(
+    asterisk: Asterisk, database: Database, start_daemon: StartDaemon, phones: Phones
+) -> None:
+    await seed(database, asterisk.technology)
+    daemon = await start_daemon(asterisk.ami_port, asterisk.ami_username, asterisk.ami_secret)
+    await eventually(lambda: daemon.events("cache.listed"), within_s=5, what="the first list")
     await phones.up("Linka_1000")
     await phones.up("Linka_1001")
     await daemon.ask("originate", srcSipUsername="Linka_1000", dstNum="1001")

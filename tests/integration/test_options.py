@@ -2,7 +2,7 @@
 
 import asyncio
 import wave
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from pbxapi.ami.requests import Request, variables
 from pbxapi.ami.session import connect
 from pbxapi.errors import PbxUnavailable
 from tests.services.asterisk import Asterisk, LiveChannel
-from tests.services.daemon import PASSWORD, USERNAME, Daemon, StartDaemon, seed
+from tests.services.daemon import PASSWORD, USERNAME, Daemon
 from tests.services.lines import TRUNK
 from tests.services.phones import Mode, Phones
 from tests.services.php import Php, PhpAnswer
 from tests.services.ports import Ports
 from tests.services.postgres import Database
+from tests.services.standing import Standing
 from tests.services.waiting import eventually
 
 #: What a global variable is before the dial plan sets it.
@@ -32,21 +33,15 @@ NASTY = {
 }
 
 
+@pytest.fixture
+def database(standing: Standing) -> Database:
+    return standing.database
+
+
 @pytest_asyncio.fixture
-async def daemon(
-    asterisk: Asterisk, database: Database, start_daemon: StartDaemon
-) -> AsyncIterator[Daemon]:
-    await seed(database, asterisk.technology)
-    await database.execute("UPDATE pbxapi.extensions SET recording = true WHERE id = 1")
+async def daemon(asterisk: Asterisk, database: Database, standing_daemon: Daemon) -> Daemon:
     await asterisk.aio.write_cdr_to(database.dsn)
-    started = await start_daemon(
-        asterisk.ami_port,
-        asterisk.ami_username,
-        asterisk.ami_secret,
-        RECORDS_ROOTS=str(asterisk.monitor),
-    )
-    await eventually(lambda: started.events("cache.listed"), within_s=5, what="the first list")
-    yield started
+    return standing_daemon
 
 
 #: A request of an unmodified PHP script: action and parameters → what it got.

@@ -1,6 +1,7 @@
 """The daemon as an operator runs it: a process of its own, started by `pbxapi serve`."""
 
 import asyncio
+import functools
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 import pytest_asyncio
 from yarl import URL
@@ -67,14 +69,23 @@ class Daemon:
         log: Path,
         config: Path | None = None,
         program: Sequence[str] = ("-m", "pbxapi"),
+        *,
+        log_start: int = 0,
     ) -> None:
         self.url = url
         self.log = log
+        self._log_start = log_start
         self._program = program
         self._environment = environment
         self._arguments = [] if config is None else ["--config", str(config)]
         self._process: asyncio.subprocess.Process | None = None
         self._session = aiohttp.ClientSession()
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
 
     async def start(self) -> None:
         """Start it, and wait until it listens."""
@@ -89,12 +100,6 @@ class Daemon:
                 stderr=log,
             )
         await eventually(self._listens, within_s=_START_S, what="the daemon listens")
-
-    @property
-    def pid(self) -> int:
-        """Of the process that was started last."""
-        assert self._process is not None
-        return self._process.pid
 
     async def _listens(self) -> bool:
         assert self._process is not None
@@ -135,9 +140,21 @@ class Daemon:
         rows: list[dict[str, str]] = (await self.ask("listcalls")).data["results"]
         return rows
 
+    async def status(self, url: str) -> int:
+        """Status of a GET; 0 where nobody listens."""
+        try:
+            async with self._session.get(url) as response:
+                return response.status
+        except aiohttp.ClientConnectionError:
+            return 0
+
+    def log_text(self) -> str:
+        """What it has logged."""
+        return self.log.read_bytes()[self._log_start :].decode()
+
     def events(self, name: str) -> list[dict[str, Any]]:
         """Lines of its log with this event."""
-        lines = map(json.loads, self.log.read_text("utf-8").splitlines())
+        lines = map(json.loads, self.log_text().splitlines())
         return [line for line in lines if line.get("event") == name]
 
 
@@ -191,15 +208,26 @@ async def start_daemon(
         request.node.add_report_section("teardown", daemon.log.name, daemon.log.read_text("utf-8"))
 
 
+_hash_of_password = functools.cache(hash_password)
+
+
 async def seed(database: Database, technology: str) -> None:
     """Put the lines of the lab, its trunk and one API user into the directory."""
-    await database.execute("INSERT INTO pbxapi.dialplans VALUES (1, 'prvni'), (2, 'druhy')")
-    await database.execute("INSERT INTO pbxapi.outroute VALUES (1, 'odchozi')")
-    await database.execute("INSERT INTO pbxapi.sip VALUES (7, $1, $2)", TRUNK, technology)
-    await database.execute(
+    connection = await asyncpg.connect(database.dsn)
+    try:
+        await _seed(connection, technology)
+    finally:
+        await connection.close()
+
+
+async def _seed(connection: asyncpg.Connection, technology: str) -> None:
+    await connection.execute("INSERT INTO pbxapi.dialplans VALUES (1, 'prvni'), (2, 'druhy')")
+    await connection.execute("INSERT INTO pbxapi.outroute VALUES (1, 'odchozi')")
+    await connection.execute("INSERT INTO pbxapi.sip VALUES (7, $1, $2)", TRUNK, technology)
+    await connection.execute(
         "INSERT INTO pbxapi.api_users (username, password_hash, permissions) VALUES ($1, $2, $3)",
         USERNAME,
-        hash_password(PASSWORD),
+        _hash_of_password(PASSWORD),
         sorted(PERMISSIONS),
     )
     extensions: dict[tuple[int, str], int] = {}
@@ -207,7 +235,7 @@ async def seed(database: Database, technology: str) -> None:
         key = (line.dialplan_id, line.number)
         if key not in extensions:
             extensions[key] = number
-            await database.execute(
+            await connection.execute(
                 "INSERT INTO pbxapi.extensions"
                 " (id, dialplan_id, internal_num, public_num, name, outroute_id)"
                 " VALUES ($1, $2, $3, $4, $5, 1)",
@@ -217,7 +245,7 @@ async def seed(database: Database, technology: str) -> None:
                 f"299{line.dialplan_id}{line.number}",
                 line.name,
             )
-        await database.execute(
+        await connection.execute(
             "INSERT INTO pbxapi.extension_line VALUES ($1, $2, $3, $4)",
             100 + number,
             extensions[key],

@@ -298,12 +298,13 @@ def postgres_server(ports: Ports) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def _template(postgres_server: PostgresServer) -> str:
+def postgres_template(postgres_server: PostgresServer) -> str:
     _migrate(postgres_server, _TEMPLATE)
     return _TEMPLATE
 
 
-def _fresh(server: PostgresServer, template: str) -> Iterator[Database]:
+def fresh(server: PostgresServer, template: str) -> Iterator[Database]:
+    """A database that is there until the iterator goes on."""
     name = f"test_{next(_numbers)}"
     server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     yield Database(server, server.dsn(name))
@@ -311,15 +312,15 @@ def _fresh(server: PostgresServer, template: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def database(postgres_server: PostgresServer, _template: str) -> Iterator[Database]:
+def database(postgres_server: PostgresServer, postgres_template: str) -> Iterator[Database]:
     """A fresh database with the whole schema."""
-    yield from _fresh(postgres_server, _template)
+    yield from fresh(postgres_server, postgres_template)
 
 
 @pytest.fixture
 def empty_database(postgres_server: PostgresServer) -> Iterator[Database]:
     """A fresh database with nothing in it."""
-    yield from _fresh(postgres_server, "template1")
+    yield from fresh(postgres_server, "template1")
 
 
 @pytest.fixture

@@ -75,6 +75,18 @@ async def test_traffic_comes_near_to_what_was_ordered(version: Version) -> None:
     } <= kinds  # fmt: skip
 
 
+async def test_a_ramp_brings_all_calls_at_once(version: Version) -> None:
+    """By themselves they would take four times as long to be a half."""
+    options = SimulatorOptions(version=version, calls=200, cps=4, seed=1)
+    slow, _ = await record(options, 10)
+    quick, _ = await record(dataclasses.replace(options, ramp_s=10), 10)
+    later, _ = await record(dataclasses.replace(options, ramp_s=10), 60)
+    counts = [len({c["Linkedid"] for c in each.channels}) for each in (slow, quick, later)]
+    assert counts[0] < 60
+    assert 160 <= counts[1] <= 240
+    assert 150 <= counts[2] <= 260
+
+
 async def test_no_call_is_left_when_traffic_stops(version: Version) -> None:
     clock = VirtualClock()
     options = SimulatorOptions(version=version, calls=30, cps=3, seed=5, dids={"2": "1000"})

@@ -20,7 +20,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from pbxapi.ami.message import UNKNOWN, Fields
+from pbxapi.ami.message import UNKNOWN, Fields, Message, Snapshot, uniqueid_in
 from pbxapi.cache.instant import Instant
 
 #: Applications that Asterisk shows on a channel that was called and runs no dial plan (app_dial.c,
@@ -66,7 +66,7 @@ class Channel(NamedTuple):
 Channels = Mapping[str, Channel]
 #: What an event does: Uniqueid → the channel as it is now, or None where it is gone.
 Changes = list[tuple[str, Channel | None]]
-Reducer = Callable[[Channels, Fields, Instant], Changes]
+Reducer = Callable[[Channels, Message, Instant], Changes]
 
 NOTHING: Final[Changes] = []
 
@@ -85,8 +85,34 @@ def dialled_number(exten: str) -> str:
     return "" if exten in _SPECIAL_EXTENSIONS or exten.startswith("s-") else exten
 
 
-def _refresh(old: Channel, fields: Fields, prefix: str = "") -> Channel:
-    """Take over the snapshot in an event; `prefix` tells which of the channels it is about."""
+def _refresh(old: Channel, message: Message) -> Channel:
+    """Take over what an event says of the channel that it is about."""
+    snapshot = message.snapshot
+    return _take_over(old, message.fields) if snapshot is None else _replaced(old, snapshot)
+
+
+def _replaced(old: Channel, snapshot: Snapshot) -> Channel:
+    name, state_desc, caller_num, connected_num, account_code, context, exten, _, linkedid = (
+        snapshot
+    )
+    return Channel(
+        old.uniqueid,
+        name,
+        linkedid,
+        state_desc,
+        "" if caller_num == UNKNOWN else caller_num,
+        "" if connected_num == UNKNOWN else connected_num,
+        account_code,
+        context,
+        old.began,
+        old.called,
+        old.dialled if old.called or old.dialled else dialled_number(exten),
+        old.transferred,
+    )
+
+
+def _take_over(old: Channel, fields: Fields, prefix: str = "") -> Channel:
+    """Take over what headers there are, one by one."""
     get = fields.get
     return Channel(
         old.uniqueid,
@@ -108,94 +134,101 @@ def _blank(uniqueid: str, began: float) -> Channel:
     return Channel(uniqueid, "", "", "", "", "", "", "", began, False, "", False)
 
 
-def _newchannel(channels: Channels, fields: Fields, now: Instant) -> Changes:
-    uniqueid = fields.get("Uniqueid", "")
+def _newchannel(channels: Channels, message: Message, now: Instant) -> Changes:
+    uniqueid = message.uniqueid
     if not uniqueid:
         return NOTHING
     # Where a list was faster than this event, all that happened since will follow: begin anew, or
     # what the list could only guess (the number dialled) would stay.
     old = channels.get(uniqueid)
     began = now.monotonic if old is None else old.began
-    return [(uniqueid, _refresh(_blank(uniqueid, began), fields))]
+    return [(uniqueid, _refresh(_blank(uniqueid, began), message))]
 
 
-def _snapshot(channels: Channels, fields: Fields, _now: Instant) -> Changes:
-    old = channels.get(fields.get("Uniqueid", ""))
-    return NOTHING if old is None else [(old.uniqueid, _refresh(old, fields))]
+def _snapshot(channels: Channels, message: Message, _now: Instant) -> Changes:
+    old = channels.get(message.uniqueid)
+    return NOTHING if old is None else [(old.uniqueid, _refresh(old, message))]
 
 
-def _rename(channels: Channels, fields: Fields, _now: Instant) -> Changes:
+def _rename(channels: Channels, message: Message, _now: Instant) -> Changes:
     """`Channel` is the name that it had (channel.c, ast_change_name())."""
-    old = channels.get(fields.get("Uniqueid", ""))
+    old = channels.get(message.uniqueid)
     if old is None:
         return NOTHING
-    return [(old.uniqueid, old._replace(name=fields.get("Newname", old.name)))]
+    return [(old.uniqueid, old._replace(name=message.get("Newname", old.name)))]
 
 
-def _newexten(channels: Channels, fields: Fields, _now: Instant) -> Changes:
-    old = channels.get(fields.get("Uniqueid", ""))
-    return NOTHING if old is None else [(old.uniqueid, _refresh(_running(old, fields), fields))]
+def _newexten(channels: Channels, message: Message, _now: Instant) -> Changes:
+    old = channels.get(message.uniqueid)
+    if old is None:
+        return NOTHING
+    return [(old.uniqueid, _refresh(_running(old, message.get("Application")), message))]
 
 
-def _running(old: Channel, fields: Fields) -> Channel:
+def _running(old: Channel, application: str) -> Channel:
     """What a channel runs tells whether it was called or goes through the dial plan itself.
 
     A transferee goes on to show AppDial where it was called once; the transfer knows better.
     No application tells nothing: the Local half that atxfer dials through never has one.
     """
-    application = fields.get("Application", "")
     if not application:
         return old
     called = application in CALLED_APPLICATIONS and not old.transferred
     return old._replace(called=called, dialled="" if called else old.dialled)
 
 
-def _dial(channels: Channels, fields: Fields, _now: Instant) -> Changes:
+def _dial(channels: Channels, message: Message, _now: Instant) -> Changes:
     """Dial events are about two channels: who dials (absent for Originate) and who is called."""
     changes = NOTHING.copy()
-    caller = channels.get(fields.get("Uniqueid", ""))
+    caller = channels.get(message.uniqueid)
     if caller is not None:
-        changes.append((caller.uniqueid, _refresh(caller._replace(called=False), fields)))
-    called = channels.get(fields.get("DestUniqueid", ""))
+        changes.append((caller.uniqueid, _refresh(caller._replace(called=False), message)))
+    destination = message.destination
+    called_id = message.get("DestUniqueid") if destination is None else uniqueid_in(destination)
+    called = channels.get(called_id)
     if called is not None:
-        refreshed = _refresh(called._replace(called=True, dialled=""), fields, "Dest")
-        changes.append((called.uniqueid, refreshed))
+        called = called._replace(called=True, dialled="")
+        if destination is None:
+            called = _take_over(called, message.fields, "Dest")
+        else:
+            called = _replaced(called, destination)
+        changes.append((called_id, called))
     return changes
 
 
-def _blind_transfer(channels: Channels, fields: Fields, _now: Instant) -> Changes:
+def _blind_transfer(channels: Channels, message: Message, _now: Instant) -> Changes:
     """The transferee goes on in the dial plan, at the extension that it is transferred to."""
-    number = dialled_number(fields.get("Extension", ""))
+    number = dialled_number(message.get("Extension", ""))
     return [
         (
             party.uniqueid,
             party._replace(called=False, dialled=number or party.dialled, transferred=False),
         )
-        for party in _transferees(channels, fields, fields.get("TransfererCallerIDNum", ""))
+        for party in _transferees(channels, message, message.get("TransfererCallerIDNum", ""))
     ]
 
 
-def _attended_transfer(channels: Channels, fields: Fields, _now: Instant) -> Changes:
+def _attended_transfer(channels: Channels, message: Message, _now: Instant) -> Changes:
     """From now on the transferee calls the target, whoever of them had called the transferer."""
-    if fields.get("Result") != "Success":
+    if message.get("Result") != "Success":
         return NOTHING
     changes: Changes = [
         (party.uniqueid, party._replace(called=False, transferred=True))
-        for party in _transferees(channels, fields, fields.get("OrigTransfererCallerIDNum", ""))
+        for party in _transferees(channels, message, message.get("OrigTransfererCallerIDNum", ""))
     ]
-    target = channels.get(fields.get("TransferTargetUniqueid", ""))
+    target = channels.get(message.get("TransferTargetUniqueid", ""))
     if changes and target is not None:
         changes.append((target.uniqueid, target._replace(called=True)))
     return changes
 
 
-def _transferees(channels: Channels, fields: Fields, transferer: str) -> list[Channel]:
+def _transferees(channels: Channels, message: Message, transferer: str) -> list[Channel]:
     """Who is transferred: the transferee, and where need be who is behind it.
 
     A transferee may be half of a Local channel that was not optimised away. Behind it is who talks
     to the transferer's number.
     """
-    transferee = channels.get(fields.get("TransfereeUniqueid", ""))
+    transferee = channels.get(message.get("TransfereeUniqueid", ""))
     if transferee is None:
         return []
     if not transferee.name.startswith("Local/"):
@@ -210,8 +243,8 @@ def _transferees(channels: Channels, fields: Fields, transferer: str) -> list[Ch
     return [transferee, *behind]
 
 
-def _hangup(channels: Channels, fields: Fields, _now: Instant) -> Changes:
-    uniqueid = fields.get("Uniqueid", "")
+def _hangup(channels: Channels, message: Message, _now: Instant) -> Changes:
+    uniqueid = message.uniqueid
     return [(uniqueid, None)] if uniqueid in channels else NOTHING
 
 
@@ -234,7 +267,7 @@ def list_item(
         least_s, most_s = _age_s(uniqueid, fields.get("Duration", ""), now)
         likely = now.monotonic - (least_s + most_s) / 2
         old = _blank(uniqueid, min(max(likely, unseen_since), now.monotonic - least_s))
-    return _refresh(_running(old, fields), fields)
+    return _take_over(_running(old, fields.get("Application", "")), fields)
 
 
 def _age_s(uniqueid: str, duration: str, now: Instant) -> tuple[float, float]:

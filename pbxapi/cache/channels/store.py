@@ -55,11 +55,11 @@ class ChannelList:
         if channel is not None and uniqueid not in self._gone:
             self.channels[uniqueid] = channel
 
-    def apply(self, event: str, fields: Fields, now: Instant) -> None:
+    def apply(self, message: Message, now: Instant) -> None:
         """Take an event that arrived among the items."""
-        if event == "Hangup":
-            self._gone.add(fields.get("Uniqueid", ""))
-        _change(self.channels, event, fields, now)
+        if message.event == "Hangup":
+            self._gone.add(message.uniqueid)
+        _change(self.channels, message, now)
 
 
 @dataclass(slots=True)
@@ -81,13 +81,12 @@ class ChannelStore:
 
     def apply(self, message: Message, now: Instant) -> None:
         """Take one event of the session."""
-        event, fields = message.event, message.fields
-        if _change(self.channels, event, fields, now):
+        if _change(self.channels, message, now):
             self.generation += 1
         else:
             self.unknown += 1
         for collected in self._lists:
-            collected.apply(event, fields, now)
+            collected.apply(message, now)
 
     def begin_list(self) -> ChannelList:
         """Start to collect a list; to be ended by `replace` or `abandon`."""
@@ -125,9 +124,9 @@ class ChannelStore:
         self._lists.clear()
 
 
-def _change(channels: dict[str, Channel], event: str, fields: Fields, now: Instant) -> bool:
-    reducer = REDUCERS.get(event)
-    changes = reducer(channels, fields, now) if reducer is not None else ()
+def _change(channels: dict[str, Channel], message: Message, now: Instant) -> bool:
+    reducer = REDUCERS.get(message.event)
+    changes = reducer(channels, message, now) if reducer is not None else ()
     for uniqueid, channel in changes:
         if channel is None:
             del channels[uniqueid]

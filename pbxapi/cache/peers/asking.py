@@ -60,7 +60,9 @@ DRIVERS: Final = (
     ),
 )
 DEVICES: Final = AmiList(
-    "DeviceStateList", "DeviceStateChange", lambda listed, item: listed.take_device(item)
+    "DeviceStateList",
+    "DeviceStateChange",
+    lambda listed, item: listed.take_device(item.get("Device", ""), item.get("State", "")),
 )
 
 

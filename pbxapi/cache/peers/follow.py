@@ -84,7 +84,7 @@ class PeerFollower:
             case "ContactStatus":
                 self._ask(self._store.contact_status(message.fields))
             case "DeviceStateChange":
-                self._store.device_state_change(message.fields)
+                self._store.device_state_change(message.get("Device"), message.get("State"))
             case "Registry":
                 self._ask(_REGISTRATIONS)
             case _:

@@ -36,11 +36,10 @@ class Listed:
     devices: dict[str, DeviceState] = field(default_factory=dict)
     touched: set[Key] = field(default_factory=set)
 
-    def take_device(self, fields: Fields) -> None:
+    def take_device(self, device: str, state: str) -> None:
         """One DeviceStateChange of a list, or one that came meanwhile."""
-        device = fields.get("Device", "")
         if device.startswith(DEVICE_PREFIXES):
-            self.devices[device] = device_state.from_name(fields.get("State", ""))
+            self.devices[device] = device_state.from_name(state)
 
 
 @dataclass(slots=True)
@@ -100,13 +99,12 @@ class PeerStore:
         """A ContactStatus event; whom to ask about."""
         return self._touch("PJSIP", self.pjsip.apply(fields))
 
-    def device_state_change(self, fields: Fields) -> None:
+    def device_state_change(self, device: str, state: str) -> None:
         """A DeviceStateChange event."""
-        device = fields.get("Device", "")
         if device.startswith(DEVICE_PREFIXES):
-            self._devices[device] = device_state.from_name(fields.get("State", ""))
+            self._devices[device] = device_state.from_name(state)
             for listed in self._collecting:
-                listed.take_device(fields)
+                listed.take_device(device, state)
 
     def answered(self, key: Key) -> None:
         """A single peer was asked about: a list that is under way may be older than its answer."""

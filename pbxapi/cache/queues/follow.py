@@ -102,8 +102,8 @@ class QueueFollower:
             if message.event == "FullyBooted" or message.get("Module") in RELOADED:
                 self._anew = True
                 self._relisting.ask()
-            return
-        self._ask(self._store.apply(message, self._now()))
+        elif self._store.concerns(message):
+            self._ask(self._store.apply(message, self._now()))
 
     # -- the background task
 

@@ -52,15 +52,20 @@ class QueueStore:
 
     # -- events
 
+    def concerns(self, message: Message) -> bool:
+        """Whether an event is about a queue: most channels are no callers of any."""
+        return message.event not in CHANNEL_REDUCERS or message.uniqueid in self._waits_in
+
     def apply(self, message: Message, now: Instant) -> list[Ask]:
         """Take one event of the session; tells what is to be asked about.
 
         `now` is the instant of its arrival, the epoch by Asterisk's clock.
         """
-        event, fields = message.event, message.fields
+        event = message.event
         if event in CHANNEL_REDUCERS:
-            key = self._waits_in.get(fields.get("Uniqueid", ""), "")
-            return self._change(key, CHANNEL_REDUCERS[event], fields, now) if key else []
+            key = self._waits_in.get(message.uniqueid, "")
+            return self._change(key, CHANNEL_REDUCERS[event], message.fields, now) if key else []
+        fields = message.fields
         name = fields.get("Queue", "")
         key = key_of(name)
         if key in self.queues:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import pytest
 from hypothesis import given, strategies as st
 
-from pbxapi.ami.message import Fields, Message
+from pbxapi.ami.message import Message
 from pbxapi.cache.channels.channel import REDUCERS, Channel, Channels, dialled_number, list_item
 from pbxapi.cache.channels.store import ChannelStore
 from pbxapi.cache.instant import Instant
@@ -16,10 +16,10 @@ from tests.services import captures
 LATER = Instant(NOW.monotonic + 5, NOW.epoch + 5)
 
 
-def reduced(channels: Channels, fields: Fields, now: Instant = NOW) -> dict[str, Channel]:
+def reduced(channels: Channels, event: Message, now: Instant = NOW) -> dict[str, Channel]:
     """The channels after an event; the given ones cannot be changed."""
     after = dict(channels)
-    for uniqueid, channel in REDUCERS[fields["Event"]](MappingProxyType(after), fields, now):
+    for uniqueid, channel in REDUCERS[event.event](MappingProxyType(after), event, now):
         if channel is None:
             del after[uniqueid]
         else:
@@ -27,13 +27,13 @@ def reduced(channels: Channels, fields: Fields, now: Instant = NOW) -> dict[str,
     return after
 
 
-def history(version: str, name: str) -> list[tuple[dict[str, Channel], Fields]]:
+def history(version: str, name: str) -> list[tuple[dict[str, Channel], Message]]:
     """Each event of a recording with the channels before it."""
     channels: dict[str, Channel] = {}
-    steps: list[tuple[dict[str, Channel], Fields]] = []
+    steps: list[tuple[dict[str, Channel], Message]] = []
     for event in events(version, name):
-        steps.append((channels, event.fields))
-        channels = reduced(channels, event.fields)
+        steps.append((channels, event))
+        channels = reduced(channels, event)
     return steps
 
 
@@ -41,15 +41,15 @@ STEPS = [step for version, name in RECORDINGS for step in history(version, name)
 
 
 @given(st.sampled_from(STEPS))
-def test_an_event_twice_is_the_same_as_once(step: tuple[dict[str, Channel], Fields]) -> None:
-    channels, fields = step
-    once = reduced(channels, fields)
-    assert reduced(once, fields, LATER) == once
+def test_an_event_twice_is_the_same_as_once(step: tuple[dict[str, Channel], Message]) -> None:
+    channels, event = step
+    once = reduced(channels, event)
+    assert reduced(once, event, LATER) == once
 
 
 @given(st.sampled_from(STEPS), st.sampled_from(STEPS))
 def test_any_event_on_any_state_twice_is_the_same_as_once(
-    step: tuple[dict[str, Channel], Fields], other: tuple[dict[str, Channel], Fields]
+    step: tuple[dict[str, Channel], Message], other: tuple[dict[str, Channel], Message]
 ) -> None:
     channels = step[0] | other[0]
     once = reduced(channels, other[1])
@@ -57,26 +57,26 @@ def test_any_event_on_any_state_twice_is_the_same_as_once(
 
 
 @given(st.sampled_from(STEPS))
-def test_reducers_change_nothing_by_themselves(step: tuple[dict[str, Channel], Fields]) -> None:
-    channels, fields = step
-    before = dict(channels), dict(fields)
-    first = REDUCERS[fields["Event"]](channels, fields, NOW)
-    assert (dict(channels), dict(fields)) == before
-    assert REDUCERS[fields["Event"]](channels, fields, NOW) == first
+def test_reducers_change_nothing_by_themselves(step: tuple[dict[str, Channel], Message]) -> None:
+    channels, event = step
+    before = dict(channels), dict(event.fields)
+    first = REDUCERS[event.event](channels, event, NOW)
+    assert (dict(channels), dict(event.fields)) == before
+    assert REDUCERS[event.event](channels, event, NOW) == first
 
 
 @pytest.mark.parametrize("event", sorted(set(REDUCERS) - {"Newchannel"}))
 def test_an_unknown_uniqueid_means_nothing(event: str) -> None:
-    fields = {
-        "Event": event,
-        "Uniqueid": "9.9",
-        "DestUniqueid": "9.8",
-        "TransfereeUniqueid": "9.7",
-        "TransferTargetUniqueid": "9.6",
-        "Result": "Success",
-        "Channel": "SIP/a-1",
-    }
-    assert reduced({}, fields) == {}
+    unknown = message(
+        event,
+        Uniqueid="9.9",
+        DestUniqueid="9.8",
+        TransfereeUniqueid="9.7",
+        TransferTargetUniqueid="9.6",
+        Result="Success",
+        Channel="SIP/a-1",
+    )
+    assert reduced({}, unknown) == {}
 
 
 HEADERS = [
@@ -104,7 +104,7 @@ known = Channel("1.1", "SIP/a-1", "1.1", "Up", "1", "2", "", "c", 1.0, False, ""
 @given(st.sampled_from(sorted(REDUCERS)), odd_headers)
 def test_no_event_is_too_odd(event: str, headers: dict[str, str]) -> None:
     channels = {"1.1": known, "1.2": known._replace(uniqueid="1.2")}
-    after = reduced(channels, headers | {"Event": event})
+    after = reduced(channels, message(event, **headers))
     assert all(channel.uniqueid == uniqueid for uniqueid, channel in after.items())
 
 
@@ -117,17 +117,17 @@ def test_no_list_item_is_too_odd(headers: dict[str, str], old: Channel | None) -
 
 @pytest.mark.parametrize("event", sorted(set(REDUCERS) - {"Hangup", "Newchannel"}))
 def test_an_event_with_its_uniqueid_alone_keeps_what_is_known(event: str) -> None:
-    [after] = reduced({"1.1": known}, {"Event": event, "Uniqueid": "1.1"}).values()
+    [after] = reduced({"1.1": known}, message(event, Uniqueid="1.1")).values()
     assert after == known
 
 
 def test_a_newchannel_after_the_list_that_had_it_begins_anew_but_for_its_age() -> None:
     """What a list could only guess, the events that follow will tell."""
     listed = known._replace(dialled="500", called=True, transferred=True, began=3.0)
-    fields = message(
+    event = message(
         "Newchannel", Uniqueid="1.1", Channel="SIP/a-1", Exten="222333444", CallerIDNum="1"
-    ).fields
-    [after] = reduced({"1.1": listed}, fields).values()
+    )
+    [after] = reduced({"1.1": listed}, event).values()
     assert (after.dialled, after.called, after.transferred, after.began) == (
         "222333444",
         False,
@@ -141,24 +141,24 @@ def test_entries_come_from_newchannel_and_list_items_only() -> None:
         without = [each for each in events(version, name) if each.event != "Newchannel"]
         channels: dict[str, Channel] = {}
         for event in without:
-            channels = reduced(channels, event.fields)
+            channels = reduced(channels, event)
         assert channels == {}
 
 
 def test_a_newchannel_without_uniqueid_makes_no_entry() -> None:
-    assert reduced({}, message("Newchannel", Channel="SIP/a-1").fields) == {}
+    assert reduced({}, message("Newchannel", Channel="SIP/a-1")) == {}
 
 
 def test_a_renamed_channel_has_the_new_name() -> None:
-    fields = message("Rename", Channel="SIP/a-1", Newname="SIP/b-2", Uniqueid="1.1").fields
-    assert reduced({"1.1": known}, fields)["1.1"].name == "SIP/b-2"
+    event = message("Rename", Channel="SIP/a-1", Newname="SIP/b-2", Uniqueid="1.1")
+    assert reduced({"1.1": known}, event)["1.1"].name == "SIP/b-2"
 
 
 def test_unknown_numbers_are_empty() -> None:
-    fields = message(
+    event = message(
         "Newchannel", Uniqueid="1", CallerIDNum="<unknown>", ConnectedLineNum="<unknown>"
-    ).fields
-    [channel] = reduced({}, fields).values()
+    )
+    [channel] = reduced({}, event).values()
     assert (channel.caller_num, channel.connected_num) == ("", "")
 
 
@@ -182,20 +182,20 @@ def test_steps_of_a_dial_plan_are_no_numbers(exten: str, expected: str) -> None:
 
 
 def test_a_failed_attended_transfer_changes_nothing() -> None:
-    fields = message(
+    event = message(
         "AttendedTransfer", Result="Fail", TransfereeUniqueid="1.1", TransferTargetUniqueid="1.2"
-    ).fields
+    )
     channels = {"1.1": known, "1.2": known}
-    assert reduced(channels, fields) == channels
+    assert reduced(channels, event) == channels
 
 
 def test_an_attended_transfer_of_two_calls_makes_the_transferee_the_caller() -> None:
     """A telephone's own transfer: REFER with Replaces joins two calls that it has."""
     called = known._replace(called=True)
-    fields = message(
+    event = message(
         "AttendedTransfer", Result="Success", TransfereeUniqueid="1", TransferTargetUniqueid="2"
-    ).fields
-    after = reduced({"1": called._replace(uniqueid="1"), "2": known._replace(uniqueid="2")}, fields)
+    )
+    after = reduced({"1": called._replace(uniqueid="1"), "2": known._replace(uniqueid="2")}, event)
     assert (after["1"].called, after["1"].transferred) == (False, True)
     assert (after["2"].called, after["2"].transferred) == (True, False)
 
@@ -280,10 +280,10 @@ def _listed(item: Message) -> dict[str, str]:
 
 
 def test_a_new_channel_began_when_its_event_came() -> None:
-    [channel] = reduced({}, message("Newchannel", Uniqueid="1.1").fields).values()
+    [channel] = reduced({}, message("Newchannel", Uniqueid="1.1")).values()
     assert channel.began == NOW.monotonic
-    fields = message("Newstate", Uniqueid="1.1").fields
-    assert reduced({"1.1": channel}, fields, LATER)["1.1"].began == NOW.monotonic
+    event = message("Newstate", Uniqueid="1.1")
+    assert reduced({"1.1": channel}, event, LATER)["1.1"].began == NOW.monotonic
 
 
 @pytest.mark.parametrize("age_s", [0.0, 0.1, 0.99, 1.0, 7.3, 59.9, 61.0, 3725.5, 90061.2])
@@ -351,16 +351,22 @@ def test_a_transfer_reaches_through_half_of_a_local_channel() -> None:
         "1.2": channel("1.2", "Local/1001@x-1;2", "1001"),
         "1.3": channel("1.3", "SIP/7-1", "9", "9"),
     }
-    blind = {"TransfereeUniqueid": "1.2", "TransfererCallerIDNum": "1001", "Extension": "1002"}
+    blind = message(
+        "BlindTransfer",
+        TransfereeUniqueid="1.2",
+        TransfererCallerIDNum="1001",
+        Extension="1002",
+    )
     changed = dict(REDUCERS["BlindTransfer"](channels, blind, Instant(1.0, 1.0)))
     assert {key: after.dialled for key, after in changed.items() if after} == {
         "1.1": "1002",
         "1.2": "1002",
     }
-    attended = {
-        "Result": "Success",
-        "TransfereeUniqueid": "1.2",
-        "OrigTransfererCallerIDNum": "1001",
-    }
+    attended = message(
+        "AttendedTransfer",
+        Result="Success",
+        TransfereeUniqueid="1.2",
+        OrigTransfererCallerIDNum="1001",
+    )
     changed = dict(REDUCERS["AttendedTransfer"](channels, attended, Instant(1.0, 1.0)))
     assert {key for key, after in changed.items() if after and after.transferred} == {"1.1", "1.2"}

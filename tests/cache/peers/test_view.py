@@ -9,7 +9,7 @@ from pbxapi.errors import PbxUnavailable
 
 
 def device(store: PeerStore, name: str, state: str) -> None:
-    store.device_state_change({"Device": name, "State": state})
+    store.device_state_change(name, state)
 
 
 @pytest.fixture

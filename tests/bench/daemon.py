@@ -1,0 +1,76 @@
+"""A daemon as a process of its own with a database that has the lab's lines, for benches."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pbxapi.directory import migrations
+from tests.bench.report import CannotRun
+from tests.services.daemon import Daemon, seed
+from tests.services.ports import LOOPBACK, Ports
+from tests.services.postgres import Database, PostgresServer, find_binaries, make_server
+
+_DATABASE = "bench"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a bench gets.
+
+    Attributes:
+        agi_port: Where it listens for FastAGI.
+        pid: Of the daemon.
+    """
+
+    daemon: Daemon
+    http_port: int
+    agi_port: int
+    pid: int
+
+
+@asynccontextmanager
+async def running(ami_port: int, technology: str = "PJSIP") -> AsyncIterator[Bench]:
+    """Run until the block ends, in the middle of a PBX at this port of loopback.
+
+    Raises:
+        CannotRun: there is no PostgreSQL.
+    """
+    if find_binaries() is None:
+        raise CannotRun("PostgreSQL is not installed")
+    ports = Ports()
+    server = await asyncio.to_thread(make_server, ports)
+    try:
+        dsn = await _fill(server, technology)
+        with tempfile.TemporaryDirectory(prefix="pbxapi-bench-") as folder:
+            http, agi = ports.tcp(), ports.tcp()
+            settings = {
+                "HTTP_LISTEN": f"{LOOPBACK}:{http}",
+                "AMI_PORT": str(ami_port),
+                "AMI_SECRET": "pbxapi",
+                "FASTAGI_LISTEN": f"{LOOPBACK}:{agi}",
+                "DATABASE_DSN": dsn,
+            }
+            ours = {f"PBXAPI_{name}": value for name, value in settings.items()}
+            daemon = Daemon(
+                f"http://{LOOPBACK}:{http}/api/api.php", os.environ | ours, Path(folder) / "log"
+            )
+            try:
+                await daemon.start()
+                yield Bench(daemon, http, agi, daemon.pid)
+            finally:
+                await daemon.close()
+    finally:
+        await asyncio.to_thread(server.destroy)
+        ports.close()
+
+
+async def _fill(server: PostgresServer, technology: str) -> str:
+    await asyncio.to_thread(server.execute, f"CREATE DATABASE {_DATABASE}")
+    dsn = server.dsn(_DATABASE)
+    await migrations.upgrade(dsn, lambda _line: None, create=True)
+    await seed(Database(server, dsn), technology)
+    return dsn
