@@ -36,6 +36,8 @@ LogFormat = Literal["json", "console"]
 
 #: A day: a longer time is a slip of the pen, and in milliseconds it still fits Asterisk's int.
 _MAX_SECONDS: Final = 86_400
+#: More file descriptors no system gives to one process.
+_MAX_CONNECTIONS: Final = 1_000_000
 
 
 def ami_secret(text: str) -> str:
@@ -74,12 +76,23 @@ class Http:
     Attributes:
         path: The one URL path that answers.
         trusted_proxies: Networks whose `X-Forwarded-For` is believed.
+        tls_certificate, tls_key: PEM files for TLS by the daemon itself; both or none.
+        max_connections: Of all clients at once …
+        max_connections_per_address: … and of one address that is no proxy.
     """
 
     listen: Listen = field(default=Listen("127.0.0.1", 8080), metadata=_read(str, Listen.parse))
     path: str = field(default="/api/api.php", metadata=_read(str, values.http_path))
     trusted_proxies: tuple[IpNetwork, ...] = field(
         default=(), metadata=_read(list, values.networks, live=True)
+    )
+    tls_certificate: str = field(default="", metadata=_read(str, values.file_or_none))
+    tls_key: str = field(default="", metadata=_read(str, values.file_or_none))
+    max_connections: int = field(
+        default=4096, metadata=_read(int, values.between(16, _MAX_CONNECTIONS))
+    )
+    max_connections_per_address: int = field(
+        default=1024, metadata=_read(int, values.between(1, _MAX_CONNECTIONS))
     )
 
 

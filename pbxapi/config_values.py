@@ -69,6 +69,11 @@ def absolute(path: str) -> str:
     return printable(path)
 
 
+def file_or_none(path: str) -> str:
+    """An absolute path, or nothing."""
+    return absolute(path) if path else ""
+
+
 def printable(text: str) -> str:
     """Any text that is not empty and can go into one line of UTF-8."""
     if not text:

@@ -44,9 +44,11 @@ from pbxapi.reloading import OnReload, Reloading
 from pbxapi.supervision import supervise
 from pbxapi.systemd import Notifier
 from pbxapi.web.app import LegacyApi, make_app
+from pbxapi.web.crowd import Crowd, descriptors_for, speaks_for_many
 from pbxapi.web.probes import Probes
 from pbxapi.web.server import serving
 from pbxapi.web.tally import RequestTally
+from pbxapi.web.tls import make_tls
 
 _log = structlog.get_logger()
 
@@ -205,6 +207,7 @@ def _ports(parts: _Parts) -> Ports:
 def _monitor(parts: _Parts) -> Monitor:
     sources = Sources(
         requests=RequestTally(ACTIONS),
+        lockout=parts.gatekeeper.lockout,
         manager=parts.manager,
         events=parts.pictures.listener.counts,
         pictures=parts.pictures.monitored(),
@@ -322,10 +325,25 @@ async def _serve(
     tally = monitor.sources.requests
     api = LegacyApi(_ports(parts), parts.gatekeeper, http.trusted_proxies, tally.finished)
     app = Probes(monitor, parts.gatekeeper, api).attach(make_app(api, http.path))
+    tls = make_tls(http.tls_certificate, http.tls_key)
     parts.reloading.on_reload.append(_renewal(parts, api))
+    crowd = Crowd(
+        descriptors_for(http.max_connections),
+        http.max_connections_per_address,
+        lambda address: speaks_for_many(address, api.trusted_proxies),
+    )
+    if tls is not None:
+        parts.reloading.on_reload.append(lambda _config: tls.load())
     async with asyncio.TaskGroup() as group:
         background = _tend(group, parts, monitor.sources.loop_lag)
-        async with serving(app, http.listen, sockets, monitor.sources.requests.cut) as url:
+        async with serving(
+            app,
+            http.listen,
+            sockets,
+            tls=tls.context if tls else None,
+            crowd=crowd,
+            cut=monitor.sources.requests.cut,
+        ) as url:
             on_listening(url)
             telling = supervise(parts.notifier, parts.pictures.ages_s)
             background.append(group.create_task(telling, name="supervision"))

@@ -21,6 +21,10 @@ FULL = f"""
 listen = "unix:/run/pbxapi/http.sock"
 path = "/api.php"
 trusted_proxies = ["10.0.0.0/8", "2001:db8::1"]
+tls_certificate = "/etc/tls/chain.pem"
+tls_key = "/etc/tls/key.pem"
+max_connections = 100
+max_connections_per_address = 10
 [ami]
 host = "pbx.example"
 port = 15038
@@ -201,6 +205,7 @@ def test_an_address_that_is_none_is_refused(text: str, reason: str) -> None:
         ("[http]\npath = '/-/live'\n", "http.path: must not begin with '/-/'"),
         ("[http]\npath = '/{x}'\n", "http.path: must be the path of a URL"),
         ("[http]\npath = '/a?b'\n", "http.path: must be the path of a URL"),
+        ("[http]\ntls_key = 'key.pem'\n", "http.tls_key: must be an absolute path"),
         ("[http]\ntrusted_proxies = '::1'\n", "http.trusted_proxies: must be a list of texts"),
         ("[http]\ntrusted_proxies = [1]\n", "http.trusted_proxies: must be a list of texts"),
         ("[http]\ntrusted_proxies = ['10.0.0.1/8']\n", "http.trusted_proxies: 10.0.0.1/8 has host"),

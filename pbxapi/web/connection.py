@@ -6,7 +6,6 @@ repeats nothing of it, since there may be a password in it.
 """
 
 import asyncio
-from collections import Counter
 from typing import Final
 
 import structlog
@@ -14,6 +13,8 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from pbxapi.web.app import MAX_BODY_BYTES
+from pbxapi.web.backlog import Backlog
+from pbxapi.web.crowd import Crowd
 from pbxapi.web.request_line import RequestLines
 
 #: From the connection, or from the first byte of a further request, to the end of the head: much
@@ -33,12 +34,15 @@ class Connection(web.RequestHandler):
 
     Args:
         server: Of aiohttp.
-        cut: Counts connections that were ended for their slowness: `head`, `answer`.
+        crowd: All connections.
+        backlog: Those that have not taken their answer yet; its `cut` counts connections that were
+            ended: for a `head` that did not come, an `answer` that was not taken, or that others
+            needed the room: `crowded`.
     """
 
-    __slots__ = ("_answer_deadline", "_cut", "_deadline", "_request_lines")
+    __slots__ = ("_answer_deadline", "_backlog", "_crowd", "_deadline", "_request_lines")
 
-    def __init__(self, server: web.Server, cut: Counter[str]) -> None:
+    def __init__(self, server: web.Server, crowd: Crowd, backlog: Backlog) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -49,18 +53,32 @@ class Connection(web.RequestHandler):
             # PHP does not unpack bodies either.
             auto_decompress=False,
         )
+        self._crowd = crowd
         self._request_lines = RequestLines()
         self._deadline: asyncio.TimerHandle | None = None
         self._answer_deadline: asyncio.TimerHandle | None = None
-        self._cut = cut
+        self._backlog = backlog
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The client is there: its first request is awaited."""
         super().connection_made(transport)
         self._watch_head(is_awaited=True)
+        peer = transport.get_extra_info("peername")
+        self._crowd.enter(self, peer[0] if isinstance(peer, tuple) else "")
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request of it is being answered."""
+        return self._current_request is None and not self._messages
+
+    def dismiss(self) -> None:
+        """Close it at once, without a word."""
+        if self.transport is not None:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
+        self._crowd.spoke(self)
         lines = self._request_lines
         super().data_received(lines.feed(data))
         if self._deadline is not None or lines.owes_head:
@@ -68,6 +86,7 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone."""
+        self._crowd.leave(self)
         self._watch_head(is_awaited=False)
         self._answer_is_taken()
         super().connection_lost(exc)
@@ -76,14 +95,21 @@ class Connection(web.RequestHandler):
         """An answer waits in memory: its client reads more slowly than we write."""
         super().pause_writing()
         loop = asyncio.get_running_loop()
-        self._answer_deadline = loop.call_later(ANSWER_TIMEOUT_S, self._end, "answer")
+        self._answer_deadline = loop.call_later(ANSWER_TIMEOUT_S, self.end, "answer")
+        self._backlog.add(self)
 
     def resume_writing(self) -> None:
         """Nearly all of it is on its way."""
         super().resume_writing()
         self._answer_is_taken()
 
+    @property
+    def unsent_bytes(self) -> int:
+        """What of its answer still waits in memory."""
+        return 0 if self.transport is None else self.transport.get_write_buffer_size()
+
     def _answer_is_taken(self) -> None:
+        self._backlog.remove(self)
         if self._answer_deadline is not None:
             self._answer_deadline.cancel()
             self._answer_deadline = None
@@ -94,12 +120,12 @@ class Connection(web.RequestHandler):
             self._deadline = None
         elif is_awaited and self._deadline is None:
             loop = asyncio.get_running_loop()
-            self._deadline = loop.call_later(HEAD_TIMEOUT_S, self._end, "head")
+            self._deadline = loop.call_later(HEAD_TIMEOUT_S, self.end, "head")
 
-    def _end(self, reason: str) -> None:
+    def end(self, reason: str) -> None:
         """End it for its slowness, and forget what is unsent."""
-        self._cut[reason] += 1
-        _log.info("http.cut", reason=reason, total=self._cut[reason])
+        self._backlog.cut[reason] += 1
+        _log.info("http.cut", reason=reason, total=self._backlog.cut[reason])
         if self.transport is not None:
             self.transport.abort()
         self.force_close()

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import socket
+import ssl
 import stat
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,7 +18,10 @@ from aiohttp import web
 
 from pbxapi.config import Listen
 from pbxapi.errors import UsageError
+from pbxapi.web.backlog import Backlog
 from pbxapi.web.connection import Connection
+from pbxapi.web.crowd import Crowd
+from pbxapi.web.tls import HANDSHAKE_TIMEOUT_S
 
 #: At the end, requests under way get this long to be answered: the longest deadline of an action.
 GRACE_S: Final = 10.0
@@ -35,6 +39,9 @@ async def serving(
     app: web.Application,
     listen: Listen,
     inherited: Sequence[socket.socket] = (),
+    *,
+    tls: ssl.SSLContext | None = None,
+    crowd: Crowd | None = None,
     cut: Counter[str] | None = None,
 ) -> AsyncIterator[str]:
     """Serve until the block ends; requests under way are still answered then.
@@ -43,6 +50,8 @@ async def serving(
         app: Answers.
         listen: Where to listen, unless …
         inherited: … these listen already: they are systemd's, which keeps them when we end.
+        tls: For TCP; what comes by a unix socket has a proxy before it.
+        crowd: How many connections there may be; without it as many as come.
         cut: Counts connections that were ended for their slowness, by what was slow.
 
     Yields:
@@ -54,7 +63,14 @@ async def serving(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_S)
     await runner.setup()
     try:
-        async with _listening(runner, listen, inherited, Counter() if cut is None else cut) as url:
+        # The runner has a server from setup to cleanup.
+        connection = partial(
+            Connection,
+            runner.server,  # type: ignore[arg-type]
+            Crowd() if crowd is None else crowd,
+            Backlog(Counter() if cut is None else cut),
+        )
+        async with _listening(connection, listen, inherited, tls) as url:
             _log.info("http.listening", url=url)
             yield url
     finally:
@@ -63,19 +79,20 @@ async def serving(
 
 @asynccontextmanager
 async def _listening(
-    runner: web.AppRunner, listen: Listen, inherited: Sequence[socket.socket], cut: Counter[str]
+    connection: Callable[[], Connection],
+    listen: Listen,
+    inherited: Sequence[socket.socket],
+    tls: ssl.SSLContext | None,
 ) -> AsyncIterator[str]:
     """Accept connections until the block ends; those that are there live on."""
-    # The runner has a server from setup to cleanup.
-    connection = partial(Connection, runner.server, cut)  # type: ignore[arg-type]
     try:
-        listeners = [await _listen_on(connection, each) for each in inherited] or [
-            await _listen(connection, listen)
+        listeners = [await _listen_on(connection, each, tls) for each in inherited] or [
+            await _listen(connection, listen, tls)
         ]
     except OSError as error:
         raise UsageError(f"cannot listen on {listen}: {_reason(error)}") from error
     try:
-        yield _url(listeners[0])
+        yield _url(listeners[0], tls)
     finally:
         for listener in listeners:
             listener.close()
@@ -90,17 +107,35 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno)
 
 
-async def _listen(connection: Callable[[], Connection], listen: Listen) -> asyncio.Server:
-    loop = asyncio.get_running_loop()
-    if not listen.path:
-        return await loop.create_server(connection, listen.host, listen.port, backlog=BACKLOG)
-    return await _listen_on(connection, await asyncio.to_thread(_bind, listen.path))
+async def _listen(
+    connection: Callable[[], Connection], listen: Listen, tls: ssl.SSLContext | None
+) -> asyncio.Server:
+    if listen.path:
+        return await _listen_on(connection, await asyncio.to_thread(_bind, listen.path), None)
+    return await asyncio.get_running_loop().create_server(
+        connection,
+        listen.host,
+        listen.port,
+        backlog=BACKLOG,
+        ssl=tls,
+        ssl_handshake_timeout=_handshake_s(tls),
+    )
 
 
-async def _listen_on(connection: Callable[[], Connection], bound: socket.socket) -> asyncio.Server:
+async def _listen_on(
+    connection: Callable[[], Connection], bound: socket.socket, tls: ssl.SSLContext | None
+) -> asyncio.Server:
     loop = asyncio.get_running_loop()
-    make = loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server
-    return await make(connection, sock=bound, backlog=BACKLOG)
+    if bound.family == socket.AF_UNIX:
+        return await loop.create_unix_server(connection, sock=bound, backlog=BACKLOG)
+    return await loop.create_server(
+        connection, sock=bound, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=_handshake_s(tls)
+    )
+
+
+def _handshake_s(tls: ssl.SSLContext | None) -> float | None:
+    """The limit of time, which asyncio takes with TLS only."""
+    return None if tls is None else HANDSHAKE_TIMEOUT_S
 
 
 def _bind(path: str) -> socket.socket:
@@ -135,9 +170,10 @@ def _remove_socket(path: str) -> None:
             Path(path).unlink()
 
 
-def _url(listener: asyncio.Server) -> str:
+def _url(listener: asyncio.Server, tls: ssl.SSLContext | None) -> str:
     bound = listener.sockets[0]
     if bound.family == socket.AF_UNIX:
         return f"http+unix://{bound.getsockname()}"
+    scheme = "http" if tls is None else "https"
     host, port, *_ = bound.getsockname()
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
