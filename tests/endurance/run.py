@@ -77,11 +77,11 @@ class _Run:
         wrong = self._book.wrong
         await asyncio.sleep(_AGAIN_S)
         async with consulting(self._world) as truth:
-            wrong += await truth.differences()
+            wrong += await truth.differences(at_once=False)
             await self._world.pbx.do("quiet")
             await until_nobody_calls(self._world, _LAST_CALL_S)
             await asyncio.sleep(_SETTLED_S)
-            wrong += await truth.differences()
+            wrong += await truth.differences(at_once=True)
         for task in watching:
             task.cancel()
         self._take(await self._world.pbx.do("originates"))

@@ -1,7 +1,7 @@
 """After the storm: what the daemon says, beside what the simulator tells another AMI session."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from pbxapi.ami.message import Message
@@ -32,64 +32,71 @@ class Truth:
         self._queues = Oracle(session)
         self.compared: dict[str, int] = {}
 
-    async def differences(self) -> list[str]:
-        """What does not agree within `AGREED_S`."""
+    async def differences(self, *, at_once: bool) -> list[str]:
+        """What does not agree within `AGREED_S`.
+
+        Args:
+            at_once: Everything of a kind has to be equal at one moment, since nothing happens any
+                more; else each thing at some moment, since it takes time to ask about all.
+        """
         wrong: list[str] = []
-        for what, compare in (
-            ("listcalls", self._compare_calls),
-            ("queuestatus", self._compare_queues),
-            ("sipstatus", self._compare_peers),
-            ("agents", self._compare_agents),
-        ):
-            different = await self._until_equal(compare)
+        kinds = {"listcalls": self._compare_calls, "queuestatus": self._compare_queues}
+        if at_once:  # round trips change without an event
+            kinds |= {"sipstatus": self._compare_peers, "agents": self._compare_agents}
+        for what, compare in kinds.items():
+            different = await self._until_equal(compare, at_once=at_once)
             wrong += [f"{what}: {each}" for each in different]
         return wrong
 
     @staticmethod
-    async def _until_equal(compare: Callable[[], Awaitable[list[str]]]) -> list[str]:
-        seen: list[str] = []
+    async def _until_equal(
+        compare: Callable[[], Awaitable[dict[str, str]]], *, at_once: bool
+    ) -> list[str]:
+        missing: dict[str, str] | None = None
 
         async def equal() -> bool:
-            seen[:] = await compare()
-            return not seen
+            nonlocal missing
+            seen = await compare()
+            if missing is not None and not at_once:
+                seen = {key: text for key, text in seen.items() if key in missing}
+            missing = seen
+            return not missing
 
-        try:
+        with suppress(AssertionError):
             await eventually(equal, within_s=AGREED_S, what="they agree")
-        except AssertionError:
-            return seen
-        return []
+        return [f"{key}: {text}" for key, text in (missing or {}).items()]
 
     async def _list(self, action: str, event: str) -> list[dict[str, str]]:
         items: list[Message] = []
         await self._session.request_list(Request(action), items.append)
         return [dict(item.fields) for item in items if item.event == event]
 
-    async def _compare_queues(self) -> list[str]:
+    async def _compare_queues(self) -> dict[str, str]:
         before = await self._queues.queues()
         answers: dict[str, Row] = {}
         for name in before:
             data = (await self._world.daemon.ask("queuestatus", queueName=name)).data
             if "results" not in data:
-                return [f"{name}: {data}"]
+                return {name: str(data)}
             answers[name] = comparable(data["results"][0])
         after = await self._queues.queues()
         self.compared["queues"] = len(answers)
         self.compared["members"] = sum(len(row["members"]) for row in answers.values())
-        return [
-            f"{name}: {answer} is {after[name]}"
+        return {
+            name: f"{answer} is {after[name]}"
             for name, answer in answers.items()
             if answer not in (before[name], after[name])
-        ]
+        }
 
-    async def _compare_calls(self) -> list[str]:
+    async def _compare_calls(self) -> dict[str, str]:
         before = await self._legs()
         data = (await self._world.daemon.ask("listcalls")).data
         after = await self._legs()
         if "results" not in data:
-            return [str(data)]
+            return {"answer": str(data)}
         rows = {row["channelName"]: row for row in data["results"]}
-        wrong = [f"{name} is over" for name in rows.keys() - before.keys() - after.keys()]
-        wrong += [f"{name} is missing" for name in (before.keys() & after.keys()) - rows.keys()]
+        wrong = dict.fromkeys(rows.keys() - before.keys() - after.keys(), "is over")
+        wrong |= dict.fromkeys((before.keys() & after.keys()) - rows.keys(), "is missing")
         for name in rows.keys() & after.keys() & before.keys():
             ours = {key: rows[name][key] for key in _CHANNEL}
             theirs = [
@@ -97,10 +104,10 @@ class Truth:
                 for leg in (before[name], after[name])
             ]
             if ours not in theirs:
-                wrong.append(f"{ours} is {theirs[1]}")
+                wrong[name] = f"{ours} is {theirs[1]}"
             low, high = (_seconds(leg[name]["Duration"]) for leg in (before, after))
             if not low - 1 <= int(rows[name]["duration"]) <= high + 1:
-                wrong.append(f"{name}: {rows[name]['duration']} s is {low} s")
+                wrong[name] = f"{rows[name]['duration']} s is {low} s"
         self.compared["legs"] = max(self.compared.get("legs", 0), len(rows))
         return wrong
 
@@ -112,23 +119,23 @@ class Truth:
             if not channel["Channel"].startswith(_NOT_LEGS)
         }
 
-    async def _compare_peers(self) -> list[str]:
+    async def _compare_peers(self) -> dict[str, str]:
         contacts = {c["Endpoint"]: c for c in await self._list("PJSIPShowContacts", "ContactList")}
         data = (await self._world.daemon.ask("sipstatus")).data
         if "results" not in data:
-            return [str(data)]
-        wrong = []
+            return {"answer": str(data)}
+        wrong = {}
         for row in data["results"]:
             if row["type"] != "extension_line":
                 continue
             expected = _peer(contacts.get(row["user"]))
             told = {key: row[key] for key in expected}
             if told != expected:
-                wrong.append(f"{row['user']}: {told} is {expected}")
+                wrong[row["user"]] = f"{told} is {expected}"
         self.compared["accounts"] = len(data["results"])
         return wrong
 
-    async def _compare_agents(self) -> list[str]:
+    async def _compare_agents(self) -> dict[str, str]:
         """Whoever is logged in by the directory is a member of all his queues, and no one else."""
         rows = await self._world.database.fetch(
             "SELECT a.name, q.name AS queue, s.penalty, l.paused, e.internal_num"
@@ -153,11 +160,11 @@ class Truth:
             if member["membership"] == "dynamic"
         }
         self.compared["memberships"] = len(wanted)
-        return [
-            f"{key}: {found.get(key)} should be {wanted.get(key)}"
+        return {
+            f"{key}": f"{found.get(key)} should be {wanted.get(key)}"
             for key in sorted(wanted.keys() | found.keys())
             if wanted.get(key) != found.get(key)
-        ]
+        }
 
 
 def _seconds(duration: str) -> int:

@@ -28,7 +28,14 @@ AFTERMATH_S: Final = 12.0
 
 #: Codes that only something that is gone explains.
 CAUSES: Final = {"900": "asterisk", "904": "asterisk", "906": "", "901": "database", "812": "disk"}
-CAUSES_OF_MOVES: Final = {"900": "asterisk", "901": "database", "812": "disk", "810": "disk"}
+#: 811: a move that was cut off is finished just now, and the source has its new name already.
+CAUSES_OF_MOVES: Final = {
+    "900": "asterisk",
+    "901": "database",
+    "811": "database",
+    "812": "disk",
+    "810": "disk",
+}
 
 #: Of the long answers so many are compared with their schema; the others only with the shape.
 _EACH: Final = 50
