@@ -3,6 +3,7 @@
 # make lint    style, types, import layers
 # make bench   measurements
 # make fuzz    bytes made up to break AMI, AGI and HTTP, for FUZZ_SECONDS each
+# make install, make uninstall   on a PBX host, as root (PREFIX, DESTDIR): docs/operations.md
 # make clean   remove what the above made, the cache of Asterisk too
 
 SHELL := /bin/sh
@@ -21,7 +22,10 @@ ifneq ($(or $(filter true,$(CI)),$(filter 0,$(shell id -u))),)
 REQUIRE_ALL := 1
 endif
 
-.PHONY: run test lint bench fuzz clean
+# The virtual environment of the program.
+PREFIX ?= /opt/pbxapi
+
+.PHONY: run test lint bench fuzz install uninstall clean
 
 run: .venv/demo
 	$(BIN)/pbxapi demo
@@ -56,6 +60,9 @@ fuzz: .venv/test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
 	for target in ami agi http; do $(BIN)/python -m tests.fuzz.$$target .cache/fuzz/$$target \
 		-max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.cache/fuzz/ || exit 1; done
+
+install uninstall:
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' PYTHON='$(PYTHON)' sh systemd/install.sh $@
 
 clean:
 	rm -rf .venv .cache build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache \

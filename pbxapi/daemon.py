@@ -321,7 +321,8 @@ async def _serve(
 ) -> None:
     """Answer until `stop` is set."""
     http, monitor = parts.config.http, _monitor(parts)
-    api = LegacyApi(_ports(parts), parts.gatekeeper, http.trusted_proxies)
+    tally = monitor.sources.requests
+    api = LegacyApi(_ports(parts), parts.gatekeeper, http.trusted_proxies, tally.finished)
     app = Probes(monitor, parts.gatekeeper, api).attach(make_app(api, http.path))
     tls = make_tls(http.tls_certificate, http.tls_key)
     parts.reloading.on_reload.append(_renewal(parts, api))

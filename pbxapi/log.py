@@ -1,7 +1,7 @@
 """Logging: one line on standard error for each event, as JSON or for a console, without a secret.
 
 structlog's events and the records of the standard library (asyncio, aiohttp, asyncpg) go through
-the same steps: what is bound to the context, the traceback, redaction, the line. aiohttp's access
+the same steps: the facts of the request, the traceback, redaction, the line. aiohttp's access
 log is off: the password is in the URL.
 
 No value can end its line: JSON escapes control characters, and so does the console format, where
@@ -14,13 +14,13 @@ an event below the level costs two microseconds.
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 import structlog
-from structlog.contextvars import merge_contextvars
 from structlog.processors import StackInfoRenderer, format_exc_info
 from structlog.typing import EventDict, WrappedLogger
 
@@ -38,6 +38,8 @@ _LEVEL_OF_METHOD: Final = {"exception": "error", "fatal": "critical", "warn": "w
 #: Texts of many lines.
 _BLOCKS: Final = ("exception", "stack")
 
+_request_facts: ContextVar[Mapping[str, str] | None] = ContextVar("request_facts", default=None)
+
 
 def configure(
     level: str, form: str = "json", *, secrets: Iterable[str] = (), stream: TextIO | None = None
@@ -53,12 +55,26 @@ def configure(
     stream = sys.stderr if stream is None else stream
     line = _Line(Redactor(secrets), {"json": _as_json, "console": _as_console}[form])
     structlog.configure(
-        processors=[merge_contextvars, StackInfoRenderer(), format_exc_info, line],
+        processors=[add_request_facts, StackInfoRenderer(), format_exc_info, line],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=lambda *_args: _Lines(stream),
         cache_logger_on_first_use=False,
     )
     _route_standard_library(_LEVELS[level], line, stream)
+
+
+def set_request_facts(facts: Mapping[str, str]) -> None:
+    """Have every line of this task tell these facts too, also those that are added to them later.
+
+    Every request says this once and most log nothing: it costs a tenth of what structlog's own
+    `bind_contextvars` does.
+    """
+    _request_facts.set(facts)
+
+
+def add_request_facts(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add the facts of the request under way: a processor of structlog."""
+    return {**(_request_facts.get() or {}), **event}
 
 
 def _route_standard_library(level: int, line: "_Line", stream: TextIO) -> None:
@@ -131,7 +147,7 @@ class _Formatter(logging.Formatter):
             event["exc_info"] = record.exc_info
         if record.stack_info:
             event["stack"] = record.stack_info
-        event = merge_contextvars(None, method, event)
+        event = add_request_facts(None, method, event)
         return self._line(None, method, format_exc_info(None, method, event))
 
 

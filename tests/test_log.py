@@ -28,9 +28,9 @@ def untouched_logging() -> Iterator[None]:
     """Give pytest's own handlers and structlog's defaults back."""
     root, access = logging.getLogger(), logging.getLogger("aiohttp.access")
     before = (root.handlers[:], root.level, access.handlers[:], access.propagate)
-    structlog.contextvars.clear_contextvars()
+    log.set_request_facts({})
     yield
-    structlog.contextvars.clear_contextvars()
+    log.set_request_facts({})
     structlog.reset_defaults()
     root.handlers[:], root.level, access.handlers[:], access.propagate = before
     root.setLevel(before[1])  # clears the cache of levels
@@ -101,11 +101,13 @@ def test_lines_go_to_standard_error_unless_told_otherwise(
     assert "daemon.started" in captured.err
 
 
-def test_what_is_bound_to_the_context_is_on_every_line(output: Output) -> None:
+def test_the_facts_of_a_request_are_on_every_line(output: Output) -> None:
     logger = output.start()
-    with structlog.contextvars.bound_contextvars(request_id="r1", password=SECRET):
-        logger.info("a")
-        logging.getLogger("asyncpg").warning("b")
+    facts = {"request_id": "r1"}
+    log.set_request_facts(facts)
+    facts["password"] = SECRET
+    logger.info("a")
+    logging.getLogger("asyncpg").warning("b")
     lines = [json.loads(line) for line in output.text.splitlines()]
     assert [(line["event"], line["request_id"], line["password"]) for line in lines] == [
         ("a", "r1", MASK),

@@ -7,6 +7,7 @@ use and validated-by-name parameters, and returns plain data; it knows neither H
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from pbxapi.actions.ports import Ports
@@ -34,7 +35,7 @@ Handler = Callable[[Ports, Parameters], Awaitable[Result]]
 SHARED_ERRORS: Final = (100, 110, 120, 900, 901, 902, 903, 905)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Action:
     """One operation of the API.
 
@@ -61,7 +62,7 @@ class Action:
             for need in self.required
         )
 
-    @property
+    @cached_property
     def parameters(self) -> frozenset[str]:
         """Names of all parameters that the action reads."""
         names: set[str] = set(self.optional)

@@ -7,19 +7,22 @@ with any other status.
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final, Protocol
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import istr
 
 from pbxapi.access.users import ApiUser, IpAddress, IpNetwork
 from pbxapi.actions import ACTIONS, Action, Parameters, Result
 from pbxapi.actions.ports import Client, Ports
 from pbxapi.actions.values import check_lengths
 from pbxapi.faults import Fault
-from pbxapi.web.audit import Audit, NoAudit, auditing
+from pbxapi.log import set_request_facts
+from pbxapi.web.audit import auditing
 from pbxapi.web.encoding import encode_bare_success, encode_fault, encode_success
 from pbxapi.web.envelope import to_fault
 from pbxapi.web.openapi import describe
@@ -27,6 +30,8 @@ from pbxapi.web.params import control_character_in
 from pbxapi.web.requests import client_address, read_params
 
 CONTENT_TYPE: Final = "application/json; charset=utf-8"
+REQUEST_ID: Final = istr("X-Request-Id")
+CALL_ID: Final = istr("X-Pbxapi-Call-Id")
 #: The one action whose answer has bare slashes, as the vendor's sample shows (contract, section 3).
 BARE_SLASHES: Final = frozenset({"listcalls"})
 #: The one action whose answer ends in bare booleans instead; its faults are like all others.
@@ -35,6 +40,10 @@ BARE_SUCCESS: Final = frozenset({"sipstatus"})
 MAX_BODY_BYTES: Final = 256 * 1024
 #: Where the description of the legacy path is; it has no secrets and asks for no password.
 DESCRIPTION_PATH: Final = "/-/openapi.json"
+#: Clients whose ports are remembered: an API user at an address.
+MAX_CLIENTS: Final = 1024
+
+_ID_BYTES: Final = 8
 
 _log = structlog.get_logger()
 
@@ -51,64 +60,102 @@ class Authenticator(Protocol):
         """
 
 
+#: Told of every request that has its answer: the action as the client named it, the code of the
+#: error or 0, and the seconds that it took.
+Finished = Callable[[str | None, int, float], None]
+
+
+def _tell_nobody(_action: str | None, _errno: int, _took_s: float) -> None:
+    pass
+
+
 class LegacyApi:
     """The handler of the legacy path.
+
+    Args:
+        ports: What actions may use.
+        gatekeeper: Tells who asks.
+        trusted_proxies: Whose `X-Forwarded-For` is believed.
+        finished: Told of every request.
 
     Attributes:
         ports, trusted_proxies: May be replaced at any time; requests that come later have the new.
     """
 
     def __init__(
-        self, ports: Ports, gatekeeper: Authenticator, trusted_proxies: Sequence[IpNetwork]
+        self,
+        ports: Ports,
+        gatekeeper: Authenticator,
+        trusted_proxies: Sequence[IpNetwork],
+        finished: Finished = _tell_nobody,
     ) -> None:
         self.ports = ports
         self._gatekeeper = gatekeeper
         self.trusted_proxies = trusted_proxies
+        self._finished = finished
+
+    @property
+    def ports(self) -> Ports:
+        """What actions may use."""
+        return self._ports
+
+    @ports.setter
+    def ports(self, ports: Ports) -> None:
+        self._ports = ports
+        self._ports_of = lru_cache(MAX_CLIENTS)(lambda client: replace(ports, client=client))
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request; whatever happens, with the JSON that its client understands."""
-        request_id = secrets.token_hex(8)
         started = time.monotonic()
-        headers = {"Content-Type": CONTENT_TYPE, "X-Request-Id": request_id}
-        # All requests of a connection run in one task: nothing of the last one may stay bound.
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        facts = {"request_id": secrets.token_hex(_ID_BYTES)}
+        set_request_facts(facts)
+        headers = {hdrs.CONTENT_TYPE: CONTENT_TYPE, REQUEST_ID: facts["request_id"]}
+        asked = None
+        errno = 0
         try:
-            action, result = await self._answer(request)
+            params = await read_params(request)
+            asked = params.get("action")
+            action, result = await self._answer(params, request, facts)
+            body = _encode(action, result)
+            if result.call_id:
+                headers[CALL_ID] = result.call_id
         except Exception as error:  # noqa: BLE001 - the last resort: every error has a code
             fault = to_fault(error)
-            _log.info("request.refused", errno=fault.code, took_ms=_ms_since(started))
-            return web.Response(body=encode_fault(fault.code, fault.reason), headers=headers)
-        if result.call_id:
-            headers["X-Pbxapi-Call-Id"] = result.call_id
-        return web.Response(body=_encode(action, result), headers=headers)
+            errno = fault.code
+            body = encode_fault(errno, fault.reason)
+            took_ms = round((time.monotonic() - started) * 1000, 2)
+            _log.info("request.refused", errno=errno, took_ms=took_ms)
+        self._finished(asked, errno, time.monotonic() - started)
+        return web.Response(body=body, headers=headers)
 
-    async def _answer(self, request: web.Request) -> tuple[Action, Result]:
-        params = await read_params(request)
+    async def _answer(
+        self, params: Parameters, request: web.Request, facts: dict[str, str]
+    ) -> tuple[Action, Result]:
         address = client_address(request, self.trusted_proxies)
         with auditing(params, address) as audit:
-            action, result = await self._do(params, address, audit)
+            user = await self._gatekeeper.authenticate(
+                params.get("username", ""), params.get("password", ""), address
+            )
+            audit.user = user.username
+            action = _choose(params)
+            facts["action"] = action.name
+            facts["user"] = user.username
+            _check(params, action, user)
+            client = Client(user.username, "" if address is None else str(address))
+            result = await action.handler(self._ports_of(client), params)
             audit.call_id = result.call_id
             return action, result
 
-    async def _do(
-        self, params: Parameters, address: IpAddress | None, audit: Audit | NoAudit
-    ) -> tuple[Action, Result]:
-        user = await self._gatekeeper.authenticate(
-            params.get("username", ""), params.get("password", ""), address
-        )
-        audit.user = user.username
-        action = _choose(params)
-        structlog.contextvars.bind_contextvars(action=action.name, user=user.username)
-        user.require(action.permission)
-        if not action.is_complete(params):
-            raise Fault(120)
-        hostile = control_character_in(params)
-        if hostile is not None:
-            raise Fault(902, name=hostile)
-        check_lengths(params, action.parameters)
-        client = Client(user.username, "" if address is None else str(address))
-        return action, await action.handler(replace(self.ports, client=client), params)
+
+def _check(params: Parameters, action: Action, user: ApiUser) -> None:
+    """What all actions have in common, in the order of the contract."""
+    user.require(action.permission)
+    if not action.is_complete(params):
+        raise Fault(120)
+    hostile = control_character_in(params)
+    if hostile is not None:
+        raise Fault(902, name=hostile)
+    check_lengths(params, action.parameters)
 
 
 def _encode(action: Action, result: Result) -> bytes:
@@ -124,10 +171,6 @@ def _choose(params: Parameters) -> Action:
     if action is None:
         raise Fault(110)
     return action
-
-
-def _ms_since(started: float) -> float:
-    return round((time.monotonic() - started) * 1000, 2)
 
 
 def make_app(api: LegacyApi, path: str) -> web.Application:

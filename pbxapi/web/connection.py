@@ -77,8 +77,10 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
         self._crowd.spoke(self)
-        super().data_received(self._request_lines.feed(data))
-        self._watch_head(is_awaited=self._request_lines.owes_head)
+        lines = self._request_lines
+        super().data_received(lines.feed(data))
+        if self._deadline is not None or lines.owes_head:
+            self._watch_head(is_awaited=lines.owes_head)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone."""

@@ -34,6 +34,9 @@ _MANGLED: Final = bytes.maketrans(b" .[", b"___")
 #: What C's isspace() takes for a blank; one of it may stand before the `]` of an empty index.
 _BLANKS: Final = b" \t\n\v\f\r"
 
+#: A query of these alone has nothing to decode and no name to mangle; most have no others.
+_PLAIN: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz&=-_~:;,@!$*'()/\\"
+
 #: Unicode's category Cc.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -62,6 +65,15 @@ class Params(Mapping[str, str]):
         return f"Params({', '.join(map(repr, self._values))})"
 
 
+def read_query(raw_query: bytes) -> Params:
+    """`$_REQUEST` of a request without a form."""
+    if raw_query.translate(None, _PLAIN) or raw_query.count(b"&") >= MAX_VARIABLES:
+        return merge(parse_query(raw_query))
+    pairs = [segment.partition("=") for segment in raw_query.decode("ascii").split("&")]
+    values = {name: value for name, _, value in pairs if name}
+    return Params({name: value for name, value in values.items() if value})
+
+
 def parse_query(raw_query: bytes | str) -> Pairs:
     """Pairs of a query string; runs of `&` count once."""
     if isinstance(raw_query, str):
@@ -88,10 +100,11 @@ def merge(query: Iterable[tuple[bytes, bytes]], body: Iterable[tuple[bytes, byte
 
 def control_character_in(params: Mapping[str, str]) -> str | None:
     """The first parameter whose name or value has a control character, for fault 902."""
-    for name, value in params.items():
-        if _CONTROL.search(value) or _CONTROL.search(name):
-            return name
-    return None
+    if not _CONTROL.search("".join((*params, *params.values()))):
+        return None
+    return next(
+        name for name, value in params.items() if _CONTROL.search(value) or _CONTROL.search(name)
+    )
 
 
 def _decode_pair(segment: bytes) -> tuple[bytes, bytes]:

@@ -14,6 +14,7 @@ from aiohttp import BasicAuth, hdrs, web
 from pbxapi.access.users import IpNetwork
 from pbxapi.errors import DatabaseUnavailable
 from pbxapi.faults import Fault
+from pbxapi.log import set_request_facts
 from pbxapi.web.app import Authenticator
 from pbxapi.web.requests import client_address, read_params
 
@@ -81,7 +82,7 @@ class Probes:
         )
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        structlog.contextvars.clear_contextvars()
+        set_request_facts({})
         try:
             await self._let_in(request)
         except Fault as fault:

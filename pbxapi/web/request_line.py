@@ -25,6 +25,21 @@ _FRAMING: Final = re.compile(
 )
 _LENGTH: Final = re.compile(rb"[ \t]*([0-9]{1,15})[ \t]*")
 _TUNNEL: Final = b"CONNECT "
+_BODILESS: Final = (b"GET ", b"HEAD ")
+_FRAMING_NAMES: Final = (b"content-length", b"transfer-encoding", b"upgrade")
+
+
+def _is_one_request(data: bytes) -> bool:
+    """Whether this is one whole request without a body, all in ASCII: most come so, in one piece.
+
+    Anything of which that is not plain at once is looked at closely.
+    """
+    if not data.isascii() or not data.startswith(_BODILESS):
+        return False
+    if data.find(_HEAD_END) != len(data) - len(_HEAD_END):
+        return False
+    lower = data.lower()
+    return not any(name in lower for name in _FRAMING_NAMES)
 
 
 class RequestLines:
@@ -46,6 +61,9 @@ class RequestLines:
 
     def feed(self, data: bytes) -> bytes:
         """The same bytes, those of request lines in ASCII."""
+        if not self._head and not self._body_left and _is_one_request(data):
+            self._is_first = False
+            return data
         fed = bytearray()
         while data and self._is_simple:
             if self._body_left:

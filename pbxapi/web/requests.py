@@ -4,41 +4,46 @@ import asyncio
 import ipaddress
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from pbxapi.access.users import IpAddress, IpNetwork
 from pbxapi.faults import Fault
 from pbxapi.web.multipart import boundary_of, parse_multipart
-from pbxapi.web.params import Pairs, Params, merge, parse_query, parse_urlencoded
+from pbxapi.web.params import Pairs, Params, merge, parse_query, parse_urlencoded, read_query
 
 #: A client sends its form at once; who takes longer has gone, or means no good.
 BODY_TIMEOUT_S: Final = 10.0
+
+#: Addresses that were understood before are remembered; they are the same few again and again.
+MAX_ADDRESSES: Final = 4096
 
 #: Where PHP's `sapi_read_post_data` ends the media type.
 _MEDIA_TYPE_END: Final = re.compile("[;, ]")
 
 
-async def read_params(request: web.Request) -> Params:
+async def read_params(request: web.BaseRequest) -> Params:
     """Parameters of the query string and, for POST, of the body, which wins.
 
     Raises:
         Fault: 902, the body is too long, broken, or does not come.
     """
-    return merge(parse_query(_raw_query(request)), await _read_form(request))
+    query = _raw_query(request)
+    if request.method != hdrs.METH_POST:
+        return read_query(query)
+    return merge(parse_query(query), await _read_form(request))
 
 
-def _raw_query(request: web.Request) -> bytes:
+def _raw_query(request: web.BaseRequest) -> bytes:
     """The bytes after the `?` as the client sent them; a fragment is not for servers."""
     target, _, _ = request.raw_path.partition("#")
     _, _, query = target.partition("?")
     return query.encode("utf-8", "surrogateescape")
 
 
-async def _read_form(request: web.Request) -> Pairs:
-    if request.method != "POST":
-        return []
+async def _read_form(request: web.BaseRequest) -> Pairs:
     content_type = request.headers.get("Content-Type", "")
     media_type = _MEDIA_TYPE_END.split(content_type, 1)[0].lower()
     if media_type == "application/x-www-form-urlencoded":
@@ -49,7 +54,7 @@ async def _read_form(request: web.Request) -> Pairs:
     return []
 
 
-async def _read_body(request: web.Request) -> bytes:
+async def _read_body(request: web.BaseRequest) -> bytes:
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             return await request.read()
@@ -58,7 +63,7 @@ async def _read_body(request: web.Request) -> bytes:
         raise Fault(902, name="body") from error
 
 
-def client_address(request: web.Request, trusted: Sequence[IpNetwork]) -> IpAddress | None:
+def client_address(request: web.BaseRequest, trusted: Sequence[IpNetwork]) -> IpAddress | None:
     """Address of the client; None where nobody can know it.
 
     `X-Forwarded-For` is read from the right, as far as the addresses are those of proxies that the
@@ -78,6 +83,7 @@ def client_address(request: web.Request, trusted: Sequence[IpNetwork]) -> IpAddr
     return peer
 
 
+@lru_cache(MAX_ADDRESSES)
 def _address(text: str) -> IpAddress | None:
     try:
         address = ipaddress.ip_address(text)

@@ -70,7 +70,7 @@ async def audited(
     case: dict[str, Any], params: dict[str, str], gatekeeper: Authenticator | None = None
 ) -> tuple[MutableMapping[str, Any], Reply]:
     """The one line of a request, and its answer."""
-    with capture_logs([structlog.contextvars.merge_contextvars]) as logs:
+    with capture_logs([log.add_request_facts]) as logs:
         async with listening(case, gatekeeper) as port:
             reply = await ask(port, urlencode(params).encode())
     (entry,) = entries(logs)

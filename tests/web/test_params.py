@@ -17,6 +17,7 @@ from pbxapi.web.params import (
     merge,
     parse_query,
     parse_urlencoded,
+    read_query,
 )
 from tests.services.ports import LOOPBACK, Ports
 from tests.services.processes import ChildProcess
@@ -135,6 +136,12 @@ def test_no_bytes_are_refused(raw: bytes, body: bytes) -> None:
     assert all(params)
     assert all(params.values())
     assert control_character_in(params) in {None, *params}
+
+
+@given(st.text("ab=&-_.[%+ 0\\").map(str.encode) | st.binary())
+@example(b"&".join(b"x%d=1" % i for i in range(MAX_VARIABLES + 1)))
+def test_the_short_way_of_plain_queries_ends_where_the_long_one_does(raw: bytes) -> None:
+    assert read_query(raw) == merge(parse_query(raw))
 
 
 @given(st.text(alphabet=st.characters()))

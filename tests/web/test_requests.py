@@ -401,6 +401,18 @@ async def test_every_answer_has_an_id_of_its_own(legacy_port: int) -> None:
     assert all(len(one) == 16 and set(one) <= set("0123456789abcdef") for one in ids)
 
 
+async def test_every_request_is_told_of_when_it_has_its_answer() -> None:
+    told: list[tuple[str | None, int]] = []
+    ports, _ = make_ports({})
+    api = LegacyApi(ports, FakeGatekeeper(), (), lambda name, errno, _s: told.append((name, errno)))
+    async with serving(make_app(api, PATH), Listen("127.0.0.1", 0)) as url:
+        port = int(url.rpartition(":")[2])
+        for query in (b"action=listcalls", b"action=no-such", b""):
+            await ask(port, WHO + b"&" + query)
+        await ask(port, b"action=listcalls")
+    assert told == [("listcalls", 0), ("no-such", 110), (None, 120), ("listcalls", 100)]
+
+
 async def test_there_is_no_access_log(legacy_port: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with capture_logs() as logs:

@@ -75,12 +75,12 @@ async def test_ipv6(app: App) -> None:
 
 
 async def test_a_socket_that_listens_already_takes_the_place_of_the_configured_one(
-    app: App, ports: Ports, tmp_path: Path
+    app: App, tmp_path: Path
 ) -> None:
     path = tmp_path / "inherited.sock"
     with socket.socket(socket.AF_UNIX) as bound, socket.create_server((LOOPBACK, 0)) as tcp:
         bound.bind(str(path))
-        async with serving(app.web, Listen(LOOPBACK, ports.tcp()), [bound.dup(), tcp.dup()]) as url:
+        async with serving(app.web, Listen(path=str(path)), [bound.dup(), tcp.dup()]) as url:
             assert url == f"http+unix://{path}"
             assert (await get("http://pbx/", str(path))).startswith(ANSWER)
             assert (await get("http://{}:{}".format(*tcp.getsockname()))).startswith(ANSWER)
