@@ -207,6 +207,7 @@ def _ports(parts: _Parts) -> Ports:
 def _monitor(parts: _Parts) -> Monitor:
     sources = Sources(
         requests=RequestTally(ACTIONS),
+        lockout=parts.gatekeeper.lockout,
         manager=parts.manager,
         events=parts.pictures.listener.counts,
         pictures=parts.pictures.monitored(),

@@ -19,7 +19,7 @@ from pbxapi.errors import PbxapiError, UsageError
 #: As a shell tells of a process that SIGINT ended.
 INTERRUPTED: Final = 128 + signal.SIGINT
 #: Each is a module of this package.
-COMMANDS: Final = ("serve", "demo", "simulate", "load", "db", "user", "agent")
+COMMANDS: Final = ("serve", "check", "demo", "simulate", "load", "db", "user", "agent")
 
 
 def _module(command: str) -> ModuleType:

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NoReturn
 
 import structlog
 
@@ -96,7 +96,7 @@ class DeviceIndex:
             raise DatabaseUnavailable("the directory has not been read yet")
         return self.accounts, self.trunks
 
-    async def follow(self) -> None:
+    async def follow(self) -> NoReturn:
         """Keep the picture fresh until cancelled."""
         while True:
             self._asked.clear()

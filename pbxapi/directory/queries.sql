@@ -275,3 +275,35 @@ SELECT m.id::bigint, m.cdr_id::bigint, m.source_path::text, m.target_path::text,
 FROM pbxapi.record_moves m
 WHERE $1::text[] IS NULL OR m.source_path = ANY ($1::text[]) OR m.target_path = ANY ($1::text[])
 ORDER BY m.id;
+
+-- name: rights
+-- What the role of this session may of what the daemon does; null where there is no such relation.
+SELECT w.relation::text AS name, w.right::text,
+       CASE WHEN to_regclass(w.relation) IS NULL THEN NULL
+            WHEN w.field IS NULL THEN has_table_privilege(to_regclass(w.relation), w.right)
+            ELSE has_column_privilege(to_regclass(w.relation), w.field, w.right)
+       END AS has
+FROM (
+    VALUES ('pbxapi.dialplans', 'SELECT', NULL), ('pbxapi.outroute', 'SELECT', NULL),
+           ('pbxapi.extensions', 'SELECT', NULL), ('pbxapi.extension_line', 'SELECT', NULL),
+           ('pbxapi.sip', 'SELECT', NULL), ('pbxapi.queues', 'SELECT', NULL),
+           ('pbxapi.agents', 'SELECT', NULL), ('pbxapi.api_users', 'SELECT', NULL),
+           ('pbxapi.cdr', 'SELECT', NULL), ('pbxapi.cdr', 'UPDATE', 'recordingfile'),
+           ('pbxapi.agent_queues', 'SELECT', NULL), ('pbxapi.agent_queues', 'INSERT', NULL),
+           ('pbxapi.agent_queues', 'UPDATE', NULL), ('pbxapi.agent_queues', 'DELETE', NULL),
+           ('pbxapi.agent_logins', 'SELECT', NULL), ('pbxapi.agent_logins', 'INSERT', NULL),
+           ('pbxapi.agent_logins', 'UPDATE', NULL), ('pbxapi.agent_logins', 'DELETE', NULL),
+           ('pbxapi.record_moves', 'SELECT', NULL), ('pbxapi.record_moves', 'INSERT', NULL),
+           ('pbxapi.record_moves', 'UPDATE', NULL), ('pbxapi.record_moves', 'DELETE', NULL)
+) AS w (relation, "right", field);
+
+-- name: names
+-- What the directory has that Asterisk has to know too, and who may use the API.
+SELECT 'dialplan' AS kind, d.id::text, d.name::text, '' AS technology FROM pbxapi.dialplans d
+UNION ALL SELECT 'outroute', r.id::text, r.name::text, '' FROM pbxapi.outroute r
+UNION ALL SELECT 'line', e.id::text, e.internal_num::text, '' FROM pbxapi.extensions e
+UNION ALL SELECT 'account', l.id::text, l.sip_username::text, l.technology::text
+          FROM pbxapi.extension_line l
+UNION ALL SELECT 'trunk', s.id::text, s.name::text, s.technology::text FROM pbxapi.sip s
+UNION ALL SELECT 'queue', q.id::text, q.name::text, '' FROM pbxapi.queues q
+UNION ALL SELECT 'user', u.id::text, u.username::text, '' FROM pbxapi.api_users u WHERE u.enabled;

@@ -17,6 +17,7 @@ from prometheus_client.core import (
 )
 
 from pbxapi import __version__
+from pbxapi.access.lockout import Lockout
 from pbxapi.monitoring.sources import Sources
 from pbxapi.tallies import Durations
 
@@ -31,6 +32,7 @@ def families(sources: Sources, now: float, *, database: bool, ready: bool) -> It
     """All metrics at this monotonic instant."""
     yield _gauge("pbxapi_ready", "Whether requests can be answered, as /-/ready says.", ready)
     yield from _requests(sources)
+    yield from _lockouts(sources.lockout)
     yield from _ami(sources)
     yield from _caches(sources, now)
     yield from _fastagi(sources)
@@ -66,6 +68,16 @@ def _requests(sources: Sources) -> Iterator[Metric]:
         ("reason",),
         {(reason,): count for reason, count in sorted(requests.cut.items())},
     )
+
+
+def _lockouts(lockout: Lockout) -> Iterator[Metric]:
+    yield _counters(
+        "pbxapi_lockouts",
+        "How often wrong passwords have locked out a user name, an address, or a user at home.",
+        ("what",),
+        {(what,): lockout.begun[what] for what in ("name", "address", "home")},
+    )
+    yield _counter("pbxapi_lockout_refusals", "Requests of who was locked out.", lockout.refused)
 
 
 def _ami(sources: Sources) -> Iterator[Metric]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pbxapi.access.lockout import Lockout
 from pbxapi.agi.cards import CallCards
 from pbxapi.agi.tally import CallTally
 from pbxapi.ami.manager import AmiManager
@@ -38,6 +39,7 @@ class Sources:
     """
 
     requests: RequestTally
+    lockout: Lockout
     manager: AmiManager
     events: dict[str, int]
     pictures: dict[str, Picture]

@@ -6,7 +6,6 @@ repeats nothing of it, since there may be a password in it.
 """
 
 import asyncio
-from collections import Counter
 from typing import Final
 
 import structlog
@@ -14,6 +13,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from pbxapi.web.app import MAX_BODY_BYTES
+from pbxapi.web.backlog import Backlog
 from pbxapi.web.crowd import Crowd
 from pbxapi.web.request_line import RequestLines
 
@@ -35,12 +35,13 @@ class Connection(web.RequestHandler):
     Args:
         server: Of aiohttp.
         crowd: All connections.
-        cut: Counts connections that were ended for their slowness: `head`, `answer`.
+        backlog: Of all connections; its `cut` counts those that were ended: for a `head` that did
+            not come, an `answer` that was not taken, or that others needed the room: `crowded`.
     """
 
-    __slots__ = ("_answer_deadline", "_crowd", "_cut", "_deadline", "_request_lines")
+    __slots__ = ("_answer_deadline", "_backlog", "_crowd", "_deadline", "_request_lines")
 
-    def __init__(self, server: web.Server, crowd: Crowd, cut: Counter[str]) -> None:
+    def __init__(self, server: web.Server, crowd: Crowd, backlog: Backlog) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -55,7 +56,7 @@ class Connection(web.RequestHandler):
         self._request_lines = RequestLines()
         self._deadline: asyncio.TimerHandle | None = None
         self._answer_deadline: asyncio.TimerHandle | None = None
-        self._cut = cut
+        self._backlog = backlog
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The client is there: its first request is awaited."""
@@ -93,14 +94,21 @@ class Connection(web.RequestHandler):
         """An answer waits in memory: its client reads more slowly than we write."""
         super().pause_writing()
         loop = asyncio.get_running_loop()
-        self._answer_deadline = loop.call_later(ANSWER_TIMEOUT_S, self._end, "answer")
+        self._answer_deadline = loop.call_later(ANSWER_TIMEOUT_S, self.end, "answer")
+        self._backlog.add(self)
 
     def resume_writing(self) -> None:
         """Nearly all of it is on its way."""
         super().resume_writing()
         self._answer_is_taken()
 
+    @property
+    def unsent_bytes(self) -> int:
+        """What of its answer still waits in memory."""
+        return 0 if self.transport is None else self.transport.get_write_buffer_size()
+
     def _answer_is_taken(self) -> None:
+        self._backlog.remove(self)
         if self._answer_deadline is not None:
             self._answer_deadline.cancel()
             self._answer_deadline = None
@@ -111,12 +119,12 @@ class Connection(web.RequestHandler):
             self._deadline = None
         elif is_awaited and self._deadline is None:
             loop = asyncio.get_running_loop()
-            self._deadline = loop.call_later(HEAD_TIMEOUT_S, self._end, "head")
+            self._deadline = loop.call_later(HEAD_TIMEOUT_S, self.end, "head")
 
-    def _end(self, reason: str) -> None:
+    def end(self, reason: str) -> None:
         """End it for its slowness, and forget what is unsent."""
-        self._cut[reason] += 1
-        _log.info("http.cut", reason=reason, total=self._cut[reason])
+        self._backlog.cut[reason] += 1
+        _log.info("http.cut", reason=reason, total=self._backlog.cut[reason])
         if self.transport is not None:
             self.transport.abort()
         self.force_close()

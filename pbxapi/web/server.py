@@ -18,6 +18,7 @@ from aiohttp import web
 
 from pbxapi.config import Listen
 from pbxapi.errors import UsageError
+from pbxapi.web.backlog import Backlog
 from pbxapi.web.connection import Connection
 from pbxapi.web.crowd import Crowd
 from pbxapi.web.tls import HANDSHAKE_TIMEOUT_S
@@ -67,7 +68,7 @@ async def serving(
             Connection,
             runner.server,  # type: ignore[arg-type]
             Crowd() if crowd is None else crowd,
-            Counter() if cut is None else cut,
+            Backlog(Counter() if cut is None else cut),
         )
         async with _listening(connection, listen, inherited, tls) as url:
             _log.info("http.listening", url=url)

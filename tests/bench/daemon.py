@@ -8,9 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
+from yarl import URL
+
 from pbxapi.directory import migrations
 from tests.bench.report import CannotRun
-from tests.services.daemon import Daemon, seed
+from tests.services.daemon import PASSWORD, USERNAME, Daemon, seed
 from tests.services.ports import LOOPBACK, Ports
 from tests.services.postgres import Database, PostgresServer, find_binaries, make_server
 
@@ -31,9 +34,20 @@ class Bench:
     agi_port: int
     pid: int
 
+    async def counts(self, *names: str) -> dict[str, float]:
+        """The metrics whose names begin so, with their labels."""
+        url = URL(self.daemon.url).with_path("/-/metrics")
+        auth = aiohttp.BasicAuth(USERNAME, PASSWORD, "utf-8")
+        async with aiohttp.ClientSession(auth=auth) as session, session.get(url) as response:
+            text = await response.text()
+        pairs = (line.rsplit(" ", 1) for line in text.splitlines() if line.startswith(names))
+        return {name: float(value) for name, value in pairs}
+
 
 @asynccontextmanager
-async def running(ami_port: int, technology: str = "PJSIP") -> AsyncIterator[Bench]:
+async def running(
+    ami_port: int, technology: str = "PJSIP", username: str = "pbxapi", secret: str = "pbxapi"
+) -> AsyncIterator[Bench]:
     """Run until the block ends, in the middle of a PBX at this port of loopback.
 
     Raises:
@@ -50,7 +64,8 @@ async def running(ami_port: int, technology: str = "PJSIP") -> AsyncIterator[Ben
             settings = {
                 "HTTP_LISTEN": f"{LOOPBACK}:{http}",
                 "AMI_PORT": str(ami_port),
-                "AMI_SECRET": "pbxapi",
+                "AMI_USERNAME": username,
+                "AMI_SECRET": secret,
                 "FASTAGI_LISTEN": f"{LOOPBACK}:{agi}",
                 "DATABASE_DSN": dsn,
             }

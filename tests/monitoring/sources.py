@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from pbxapi.access.lockout import Lockout
 from pbxapi.actions import ACTIONS
 from pbxapi.agi.cards import CallCards
 from pbxapi.agi.tally import CallTally
@@ -32,6 +33,7 @@ def make_sources() -> Sources:
     manager = AmiManager(host="x", port=1, username="x", secret="x", listener=listener)
     sources = Sources(
         requests=RequestTally(ACTIONS),
+        lockout=Lockout(10, 60, time.monotonic),
         manager=manager,
         events=listener.counts,
         pictures={

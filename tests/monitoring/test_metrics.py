@@ -5,6 +5,7 @@ import math
 from prometheus_client.parser import text_string_to_metric_families
 
 from pbxapi import tallies
+from pbxapi.errors import DatabaseUnavailable
 from pbxapi.monitoring.database import DatabaseProbe
 from pbxapi.monitoring.monitor import Monitor
 from pbxapi.monitoring.sources import Sources
@@ -105,6 +106,19 @@ async def test_events_are_counted_by_kind_and_others_together() -> None:
     assert set(kinds) == {*sources.events, "other"}
 
 
+async def test_lock_outs_are_counted() -> None:
+    sources = make_sources()
+    for _ in range(10):
+        sources.lockout.failed("voipsun", None)
+    samples = await scrape(sources)
+    counts = {
+        what: value(samples, "pbxapi_lockouts_total", what=what)
+        for what in ("name", "address", "home")
+    }
+    assert counts == {"name": 1, "address": 0, "home": 0}
+    assert value(samples, "pbxapi_lockout_refusals_total") == 0
+
+
 async def test_the_process_is_there_too() -> None:
     samples = await scrape(make_sources())
     assert value(samples, "process_resident_memory_bytes") > 1_000_000
@@ -126,6 +140,14 @@ async def test_the_database_is_asked_once_a_second_whoever_wants_to_know() -> No
     for _ in range(5):
         assert await probe.is_up()
     assert database.asked == 2
+
+
+async def test_a_database_that_does_not_answer_is_down() -> None:
+    class Down:
+        async def fetch(self, _name: str, /, *_args: object) -> list[int]:
+            raise DatabaseUnavailable("it is down")
+
+    assert not await DatabaseProbe(Down(), lambda: NOW).is_up()
 
 
 def test_a_bound_includes_its_own_value() -> None:

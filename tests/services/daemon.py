@@ -56,6 +56,7 @@ class Daemon:
 
     Attributes:
         url: The legacy URL.
+        environment: That of its process, which has its configuration.
         log: The file that its standard error goes to.
 
     Args:
@@ -76,7 +77,7 @@ class Daemon:
         self.log = log
         self._log_start = log_start
         self._program = program
-        self._environment = environment
+        self.environment = environment
         self._arguments = [] if config is None else ["--config", str(config)]
         self._process: asyncio.subprocess.Process | None = None
         self._session = aiohttp.ClientSession()
@@ -95,7 +96,7 @@ class Daemon:
                 *self._program,
                 "serve",
                 *self._arguments,
-                env=self._environment,
+                env=self.environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stderr=log,
             )

@@ -15,7 +15,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from pbxapi.config import Listen
-from pbxapi.web import connection
+from pbxapi.web import backlog, connection
 from pbxapi.web.server import serving
 from tests.services.ports import LOOPBACK
 from tests.services.waiting import eventually
@@ -48,6 +48,10 @@ class Served:
 
     async def _small(self, _request: web.Request) -> web.Response:
         return web.Response(text="here")
+
+    async def asked(self, times: int) -> None:
+        """Wait until the large one was asked for so often."""
+        await eventually(lambda: self.begun == times, within_s=10, what="it is asked for")
 
     async def answers(self) -> bool:
         async with (
@@ -94,6 +98,27 @@ async def test_an_answer_that_nobody_takes_is_given_up_and_counted(
         await asyncio.get_running_loop().sock_sendall(client, REQUEST)
     await eventually(lambda: served.cut["answer"] == 3, within_s=10, what="all are given up")
     await eventually(lambda: open_connections() == 0, within_s=10, what="nothing is kept")
+    assert await served.answers()
+
+
+async def test_all_answers_that_wait_have_a_limit_and_the_oldest_goes(
+    served: Served, clients: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is room for two."""
+    monkeypatch.setattr(backlog, "MAX_UNSENT_BYTES", 2 * len(LARGE))
+    readers = []
+    for number in range(1, 6):
+        client = await connect(served, clients)
+        await asyncio.get_running_loop().sock_sendall(client, REQUEST)
+        readers.append(client)
+        await served.asked(number)
+    await eventually(lambda: served.cut["crowded"] == 3, within_s=10, what="three have gone")
+    assert open_connections() == 2
+    got = bytearray()
+    async with asyncio.timeout(10):
+        while len(got) < len(LARGE):
+            got += await asyncio.get_running_loop().sock_recv(readers[-1], 1 << 20)
+    assert served.cut == {"crowded": 3}
     assert await served.answers()
 
 

@@ -235,7 +235,8 @@ def test_channels_of_telephones_and_trunks_are_legs(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "x", *(f"{technology}/1000@a-00000001;1" for technology in INNER_TECHNOLOGIES)]
+    "name",
+    ["", "x", *(f"{technology}/1000@a-00000001;1" for technology in sorted(INNER_TECHNOLOGIES))],
 )
 def test_halves_of_local_channels_and_what_asterisk_makes_for_itself_are_none(name: str) -> None:
     channel = BLANK._replace(name=name)

@@ -1,0 +1,1 @@
+"""`pbxapi check`: looks at everything that the daemon needs, changes nothing, says what to do."""
