@@ -35,8 +35,9 @@ class Connection(web.RequestHandler):
     Args:
         server: Of aiohttp.
         crowd: All connections.
-        backlog: Of all connections; its `cut` counts those that were ended: for a `head` that did
-            not come, an `answer` that was not taken, or that others needed the room: `crowded`.
+        backlog: Those that have not taken their answer yet; its `cut` counts connections that were
+            ended: for a `head` that did not come, an `answer` that was not taken, or that others
+            needed the room: `crowded`.
     """
 
     __slots__ = ("_answer_deadline", "_backlog", "_crowd", "_deadline", "_request_lines")
