@@ -10,7 +10,8 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
-# Tests mostly wait for telephones to ring. Each process of theirs has servers of its own.
+# Tests mostly wait for telephones to ring. Each process of theirs has servers of its own. Those that
+# load the machine are one group (`xdist_group`), so that they never meet.
 TEST_PROCESSES ?= 2
 # Real telephones ring in real time, and a busy machine is late now and then: what fails is tried
 # once more, and the summary names it. What fails twice has failed.
@@ -43,7 +44,7 @@ test:
 		echo "The tests with a real Asterisk are skipped on this machine."; require=; \
 	elif [ $$trees -ne 0 ]; then exit $$trees; fi; \
 	rm -f .coverage .coverage.*; \
-	PBXAPI_TEST_REQUIRE_ALL=$$require $(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) \
+	PBXAPI_TEST_REQUIRE_ALL=$$require $(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadgroup \
 		--reruns $(TEST_RERUNS) -raR; status=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$status
 

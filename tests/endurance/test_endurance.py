@@ -15,6 +15,7 @@ SEED = 3
 
 
 @pytest.mark.postgres
+@pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(300)
 async def test_after_faults_for_half_a_minute_nothing_is_lost_doubled_wrong_or_left() -> None:
     report = await run(SECONDS, SEED)

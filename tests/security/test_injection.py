@@ -231,6 +231,7 @@ def plan(seconds: float, chance: random.Random) -> Iterator[tuple[str, str]]:
             yield target
 
 
+@pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(SECONDS + 120)
 async def test_no_parameter_of_any_action_is_syntax_anywhere(
     database: Database, ports: Ports, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -135,6 +135,7 @@ async def storm(simulator: Simulator) -> int:
     return count
 
 
+@pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(90 + 3 * SECONDS)
 async def test_no_difference_after_a_storm(
     record_testsuite_property: Callable[[str, object], None],

@@ -163,6 +163,7 @@ def wrong(rows: list[CdrRow], ids: dict[str, int]) -> list[CdrRow]:
     ]
 
 
+@pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(60 + 3 * SECONDS)
 @pytest.mark.usefixtures("short_collections")
 async def test_every_field_of_every_call_is_right(
