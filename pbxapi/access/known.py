@@ -4,7 +4,8 @@
 * Up to `Ages.max_s`: as they are, while they are read again in the background.
 * Older: read first. So whatever is changed in the database holds after `Ages.max_s`.
 * While the database is unavailable: those who have once proven themselves stay as they were,
-  nobody else can be known.
+  nobody else can be known. So it is, too, where it has not answered for `PATIENCE_S`: a list that
+  is made from memory does not wait for a server that hangs. What it answers later holds then.
 
 A row's age counts from the moment its query was sent. Memory is bounded, apart for those who have
 proven themselves and for the rest, so that no flood of made-up names can push a real user out.
@@ -15,13 +16,15 @@ import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import structlog
 
 from pbxapi.errors import DatabaseUnavailable
 
-#: A database that failed a moment ago keeps a known user waiting no longer than this.
+#: From the begin of a read, whoever began it, a known user waits no longer than this; …
+PATIENCE_S: Final = 0.5
+#: … and where the database failed a moment ago no longer than this.
 IMPATIENCE_S: Final = 0.2
 #: Names remembered of each sort; a PBX has dozens of API users.
 MAX_NAMES: Final = 1024
@@ -65,6 +68,13 @@ class Known(Generic[S]):
     proof: bytes | None = None
 
 
+class _Read(NamedTuple, Generic[S]):
+    """A read under way, and the loop time at which it was begun."""
+
+    task: "asyncio.Task[Known[S] | DatabaseUnavailable]"
+    begun_at: float
+
+
 class KnownRows(Generic[S]):
     """Rows by name.
 
@@ -89,7 +99,7 @@ class KnownRows(Generic[S]):
         self._max_names = max_names
         self._proven: OrderedDict[str, Known[S]] = OrderedDict()
         self._others: OrderedDict[str, Known[S]] = OrderedDict()
-        self._reads: dict[str, asyncio.Task[Known[S] | DatabaseUnavailable]] = {}
+        self._reads: dict[str, _Read[S]] = {}
         self._tasks: set[asyncio.Task[Known[S] | DatabaseUnavailable]] = set()
         self._failing = False
         #: What was read before is not believed unread.
@@ -116,10 +126,12 @@ class KnownRows(Generic[S]):
         """
         last = self._proven.get(name)
         self._begin_read(name)
+        task, begun_at = self._reads[name]
+        patience_s = self._patience_s(last)
         try:
             # Everyone who asks for this name waits for the same read; one who leaves stops nobody.
-            async with asyncio.timeout(IMPATIENCE_S if last and self._failing else None):
-                read = await asyncio.shield(self._reads[name])
+            async with asyncio.timeout_at(None if patience_s is None else begun_at + patience_s):
+                read = await asyncio.shield(task)
         except TimeoutError:
             read = DatabaseUnavailable("the database has not answered yet")
         if isinstance(read, Known):
@@ -127,6 +139,15 @@ class KnownRows(Generic[S]):
         if last is None:
             raise DatabaseUnavailable(str(read)) from read
         return last
+
+    def _patience_s(self, last: Known[S] | None) -> float | None:
+        """How long a read is waited for; None is as long as it takes."""
+        if last is None:
+            return None
+        if self._failing:
+            return IMPATIENCE_S
+        # Somebody has said that it is out of date: then it is not believed for being known.
+        return None if last.read_at <= self._void_before else PATIENCE_S
 
     def prove(self, name: str, password_hash: str, proof: bytes) -> None:
         """Remember that a password was right, as long as its hash does not change."""
@@ -173,13 +194,13 @@ class KnownRows(Generic[S]):
         """Read this name, unless that is under way."""
         if name not in self._reads:
             read = asyncio.create_task(self._read(name))
-            self._reads[name] = read
+            self._reads[name] = _Read(read, asyncio.get_running_loop().time())
             self._tasks.add(read)
             read.add_done_callback(lambda done: self._forget_read(name, done))
 
     def _forget_read(self, name: str, read: "asyncio.Task[Known[S] | DatabaseUnavailable]") -> None:
         self._tasks.discard(read)
-        if self._reads.get(name) is read:
+        if self._is_awaited(name, read):
             del self._reads[name]
         if not read.cancelled() and (error := read.exception()) is not None:
             _log.error("access.read_failed", exc_info=error)  # a bug: nobody may be waiting for it
@@ -193,9 +214,14 @@ class KnownRows(Generic[S]):
             return error
         self._failing = False
         known = Known(stored, sent_at, self._still_proven(name, stored))
-        if self._reads.get(name) is asyncio.current_task():
+        if self._is_awaited(name, asyncio.current_task()):
             self._remember(name, known)
         return known
+
+    def _is_awaited(self, name: str, task: asyncio.Task[Any] | None) -> bool:
+        """Whether this is still the read of this name, and not one from before a change."""
+        read = self._reads.get(name)
+        return read is not None and read.task is task
 
     def _still_proven(self, name: str, stored: S | None) -> bytes | None:
         before = self._proven.get(name)

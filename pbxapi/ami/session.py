@@ -208,6 +208,8 @@ class AmiSession(asyncio.BufferedProtocol):
             raise _unavailable(self.lost.result())
         if self._transport is None or not self._writable:
             raise PbxUnavailable("Asterisk does not read from its AMI connection")
+        if self._transport.is_closing():  # broken just now; asyncio tells us in its next turn
+            raise PbxUnavailable("the AMI connection is broken")
         self._last_id += 1
         action_id = f"{self._id_prefix}-{self._last_id}"
         data = encode(request, action_id)

@@ -4,6 +4,7 @@ Labels have bounded values: actions, error codes, events and reasons that the co
 that a client, Asterisk or the directory says becomes one.
 """
 
+import asyncio
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -43,6 +44,7 @@ def families(sources: Sources, now: float, *, database: bool, ready: bool) -> It
         "By how much the event loop comes too late, measured four times a second.",
         {(): sources.loop_lag.late},
     )
+    yield _gauge("pbxapi_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
     build = {"version": __version__, "python": platform.python_version()}
     yield InfoMetricFamily("pbxapi_build", "What is running.", value=build)
 

@@ -339,6 +339,49 @@ async def test_a_silent_database_does_not_hold_up_known_users_again_and_again(
     users.open.set()
 
 
+async def test_a_database_that_begins_to_hang_holds_up_no_known_user(
+    gatekeeper: Gatekeeper, users: Users, clock: Clock
+) -> None:
+    assert await code_of(gatekeeper, "voipsun") == 0
+    users.open.clear()
+    users.put("voipsun", enabled=False)
+    clock.now += 3600
+    assert await code_of(gatekeeper, "voipsun") == 0
+    users.open.set()
+    await eventually(
+        lambda: not gatekeeper._users._reads, within_s=2, what="the database has answered"
+    )
+    assert await code_of(gatekeeper, "voipsun") == 100
+
+
+async def test_who_comes_during_a_read_waits_no_longer_than_who_began_it(
+    gatekeeper: Gatekeeper, users: Users, clock: Clock
+) -> None:
+    assert await code_of(gatekeeper, "voipsun") == 0
+    users.open.clear()
+    clock.now += 3600
+    assert await code_of(gatekeeper, "voipsun") == 0
+    started = asyncio.get_running_loop().time()
+    for _ in range(20):
+        assert await code_of(gatekeeper, "voipsun") == 0
+    assert asyncio.get_running_loop().time() - started < 20 * known.IMPATIENCE_S
+    users.open.set()
+
+
+async def test_what_is_said_to_be_out_of_date_is_waited_for(
+    gatekeeper: Gatekeeper, users: Users, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known, "PATIENCE_S", 0.0)
+    assert await code_of(gatekeeper, "voipsun") == 0
+    users.open.clear()
+    gatekeeper.all_changed()
+    asking = asyncio.create_task(code_of(gatekeeper, "voipsun"))
+    await asyncio.wait({asking}, timeout=0.05)
+    assert not asking.done()
+    users.open.set()
+    assert await asking == 0
+
+
 async def test_a_bug_in_the_background_is_logged(
     gatekeeper: Gatekeeper, users: Users, clock: Clock
 ) -> None:

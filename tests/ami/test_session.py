@@ -600,6 +600,25 @@ async def test_what_was_unsent_at_the_loss_never_arrives() -> None:
         assert len(received[0]) < len(waiting) * 30_000
 
 
+async def test_nothing_is_written_to_a_connection_that_broke_a_moment_ago(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def script(connection: Connection) -> None:
+        connection.greet()
+        await hold(connection)
+
+    async with connected(script) as (session, _, _):
+        await asyncio.shield(session._banner)
+        assert session._transport is not None
+        # They have their turn before `connection_lost` has.
+        asking = [asyncio.create_task(session.request(PING)) for _ in range(10)]
+        session._transport.abort()
+        answers = await asyncio.gather(*asking, return_exceptions=True)
+        assert {str(answer) for answer in answers} == {"the AMI connection is broken"}
+        assert session._waiters == {}
+    assert caplog.messages == []  # asyncio warns of writing to what is gone
+
+
 # -- cancellation
 
 

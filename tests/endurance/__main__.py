@@ -11,7 +11,8 @@ from tests.endurance.run import run
 
 FIGURES = (
     *("requests", "errors", "longest_s", "faults", "originates", "compared_at_the_end"),
-    *("descriptors", "threads", "rss_mib", "slopes_per_minute"),
+    *("descriptors", "threads", "rss_mib", "inside", "slowness", "slow_answers"),
+    *("slopes_per_minute",),
 )
 
 

@@ -13,6 +13,7 @@ import psutil
 
 from tests.endurance.clients import Clients
 from tests.endurance.faults import Faults
+from tests.endurance.inside import Numbers, counts, look_inside, slowness
 from tests.endurance.truth import consulting, until_nobody_calls
 from tests.endurance.verdict import Book
 from tests.endurance.vitals import Sample, descriptors, sample, slopes
@@ -20,6 +21,8 @@ from tests.endurance.world import World, the_world
 from tests.services.ports import Ports
 
 _SAMPLE_S: Final = 1.0
+#: Metrics cost the daemon more than a look from outside.
+_LOOK_INSIDE_S: Final = 10.0
 #: Of a run: what it takes until caches and pools have their size.
 _WARM_UP: Final = 0.25
 #: Sessions, questions and connections of the last fault have come to an end by then.
@@ -30,6 +33,8 @@ _AGAIN_S: Final = 5.0
 _LAST_CALL_S: Final = 30.0
 #: What may be open at the end and was not at the beginning: the pool of the database, a reconnect.
 MORE_DESCRIPTORS: Final = 6
+#: Tasks that may be there at the end and were not at the beginning: one for each connection.
+MORE_TASKS: Final = 6
 #: Threads come with the first need and stay: the loop's pool and those of moves and FastAGI.
 MOST_THREADS: Final = 40
 #: A rise that would matter within a week on a PBX, and can be told from noise in an hour.
@@ -64,13 +69,16 @@ class _Run:
         self._seed = seed
         self._book = Book()
         self._samples: list[Sample] = []
+        self._inside: list[Numbers] = []
         self._began = time.monotonic()
         self._process = psutil.Process(world.daemon.pid)
 
     async def go(self, seconds: float) -> dict[str, Any]:
         at_first = descriptors(self._process)
+        await self._look_inside()
         watching = [
             asyncio.create_task(self._watch()),
+            asyncio.create_task(self._watch_inside()),
             asyncio.create_task(self._count_originates()),
         ]
         await self._storm(seconds)
@@ -88,6 +96,7 @@ class _Run:
         wrong += self._book.doubled()
         wrong += await self._world.recordings.losses(self._world.database)
         at_last = descriptors(self._process)
+        await self._look_inside()
         trend = slopes(self._samples, _WARM_UP * seconds)
         wrong += self._leaks(at_first, at_last, trend, seconds)
         wrong += self._complaints()
@@ -107,6 +116,16 @@ class _Run:
             self._samples.append(sample(self._process, time.monotonic() - self._began))
             await asyncio.sleep(_SAMPLE_S)
 
+    async def _watch_inside(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_INSIDE_S)
+            await self._look_inside()
+
+    async def _look_inside(self) -> None:
+        numbers = await look_inside(self._world.daemon.url)
+        if numbers:
+            self._inside.append(numbers)
+
     async def _count_originates(self) -> None:
         while True:
             self._take(await self._world.pbx.do("originates"))
@@ -123,6 +142,9 @@ class _Run:
             wrong.append(f"descriptors: {dict(first)} before, {dict(last)} afterwards")
         if self._samples[-1].threads > MOST_THREADS:
             wrong.append(f"{self._samples[-1].threads} threads")
+        before, after = (self._inside[at]["pbxapi_tasks"] for at in (0, -1))
+        if after > before + MORE_TASKS:
+            wrong.append(f"{before:.0f} tasks before, {after:.0f} afterwards")
         memory = trend["rss_kib"]
         if seconds >= _LONG_S and memory.per_minute - memory.margin > MOST_KIB_PER_MINUTE:
             wrong.append(f"memory rises: {memory}")
@@ -175,9 +197,20 @@ class _Run:
                 "most": round(max(each.rss_bytes for each in self._samples) / 2**20, 1),
                 "after": round(self._samples[-1].rss_bytes / 2**20, 1),
             },
+            "inside": {
+                "before": counts(self._inside[0]),
+                "most": {
+                    name: max(numbers.get(name, 0) for numbers in self._inside)
+                    for name in counts(self._inside[-1])
+                },
+                "after": counts(self._inside[-1]),
+            },
+            "slowness": slowness(self._inside[-1]),
+            "slow_answers": book.slow,
             "slopes_per_minute": {
                 name: line and dataclasses.asdict(line) for name, line in trend.items()
             },
             "log_events": dict(events.most_common()),
             "rss_kib_each_10_s": [each.rss_bytes // 1024 for each in self._samples[::10]],
+            "inside_each_10_s": [counts(numbers) for numbers in self._inside],
         }

@@ -37,6 +37,8 @@ CAUSES_OF_MOVES: Final = {
     "810": "disk",
 }
 
+#: Answers that take longer are told one by one, with what was gone.
+TOLD_S: Final = 1.0
 #: Of the long answers so many are compared with their schema; the others only with the shape.
 _EACH: Final = 50
 
@@ -65,7 +67,9 @@ class Book:
     requests: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    slow: list[str] = field(default_factory=list)
     longest_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    started: float = field(default_factory=time.monotonic)
     #: Number → whether the client was told that the call was begun.
     originates: dict[str, bool] = field(default_factory=dict)
     arrived: Counter[str] = field(default_factory=Counter)
@@ -92,6 +96,10 @@ class Book:
         took_s = ended - began
         self.requests[action] += 1
         self.longest_s[action] = max(self.longest_s[action], took_s)
+        if took_s > TOLD_S:
+            gone = {each.what for each in self.windows if self.was_gone(each.what, began, ended)}
+            since_s = began - self.started
+            self.slow.append(f"{action} at {since_s:.0f} s: {took_s:.2f} s, {sorted(gone)}")
         if took_s > DEADLINES.get(action, DEADLINE_S) + SLACK_S:
             self.wrong.append(f"{action} was answered after {took_s:.1f} s")
         if status != 200 or content_type != "application/json; charset=utf-8":

@@ -1,5 +1,6 @@
 """The metrics as Prometheus reads them."""
 
+import asyncio
 import math
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -132,6 +133,13 @@ async def test_the_loop_comes_late_and_is_seen_to() -> None:
     name = "pbxapi_event_loop_lag_seconds"
     assert value(samples, f"{name}_bucket", le="0.025") == 0
     assert value(samples, f"{name}_bucket", le="0.05") == 1
+
+
+async def test_tasks_are_counted() -> None:
+    before = value(await scrape(make_sources()), "pbxapi_tasks")
+    more = asyncio.create_task(asyncio.sleep(60))
+    assert value(await scrape(make_sources()), "pbxapi_tasks") == before + 1
+    more.cancel()
 
 
 async def test_the_database_is_asked_once_a_second_whoever_wants_to_know() -> None:
