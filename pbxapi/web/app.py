@@ -33,6 +33,7 @@ from pbxapi.web.openapi import describe
 from pbxapi.web.params import Params, control_character_in
 from pbxapi.web.repeated import Remembered, Requests, answer_of
 from pbxapi.web.requests import client_address, own_address, read_params
+from pbxapi.web.tally import NO_ERROR
 
 CONTENT_TYPE: Final = "application/json; charset=utf-8"
 REQUEST_ID: Final = istr("X-Request-Id")
@@ -138,7 +139,7 @@ class LegacyApi:
         set_request_facts(facts)
         headers = {hdrs.CONTENT_TYPE: CONTENT_TYPE, REQUEST_ID: facts["request_id"]}
         asked = None
-        errno = 0
+        errno = NO_ERROR
         try:
             params = await read_params(request)
             asked = params.get("action")
@@ -189,7 +190,7 @@ class LegacyApi:
             request_id=secrets.token_hex(_ID_BYTES),
             date=_date(int(time.time())),
         )
-        self._finished(action.name, 0, time.monotonic() - started)
+        self._finished(action.name, NO_ERROR, time.monotonic() - started)
         return raw, request.stays_open
 
     def _remember(self, request: web.Request, action: Action, params: Parameters) -> None:

@@ -9,14 +9,13 @@ from multiprocessing.connection import Connection
 from pbxapi.simulator import Simulator, SimulatorOptions
 from pbxapi.simulator.channels import State
 from pbxapi.simulator.options import phones
-from pbxapi.simulator.queue_config import QueueConfig
+from pbxapi.simulator.queue_config import call_centre
 
 
-async def _simulate(pipe: Connection, channels: int, peers: int, queues: int) -> None:
-    options = SimulatorOptions(
-        devices=phones(max(peers, 1)),
-        queues=tuple(QueueConfig(name=f"queue-{number}") for number in range(queues)),
-    )
+async def _simulate(pipe: Connection, channels: int, peers: int, queues: int, agents: int) -> None:
+    devices = phones(max(peers, 1))
+    names = tuple(device.name for device in devices)
+    options = SimulatorOptions(devices=devices, queues=call_centre(queues, agents, "PJSIP", names))
     async with Simulator(options) as simulator:
         for number in range(channels):
             device = options.devices[number % len(options.devices)]
@@ -26,16 +25,19 @@ async def _simulate(pipe: Connection, channels: int, peers: int, queues: int) ->
         await asyncio.Event().wait()
 
 
-def _run(pipe: Connection, channels: int, peers: int, queues: int) -> None:
-    asyncio.run(_simulate(pipe, channels, peers, queues))
+def _run(pipe: Connection, channels: int, peers: int, queues: int, agents: int) -> None:
+    asyncio.run(_simulate(pipe, channels, peers, queues, agents))
 
 
 @contextmanager
-def simulated(*, channels: int, peers: int = 0, queues: int = 0) -> Iterator[int]:
-    """A PBX with so much of everything, and nothing that happens; gives its port."""
+def simulated(*, channels: int, peers: int = 0, queues: int = 0, agents: int = 0) -> Iterator[int]:
+    """A PBX with so much of everything, and nothing that happens; gives its port.
+
+    Queues are called `queue0` and on; agents are at the phones of peers.
+    """
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
-        target=_run, args=(theirs, channels, peers, queues), daemon=True
+        target=_run, args=(theirs, channels, peers, queues, agents), daemon=True
     )
     process.start()
     try:

@@ -30,14 +30,16 @@ def be_like_the_daemon() -> None:
 
 
 @asynccontextmanager
-async def following(port: int) -> AsyncIterator[_Pictures]:
+async def following(
+    port: int, username: str = "pbxapi", secret: str = "pbxapi"
+) -> AsyncIterator[_Pictures]:
     """Pictures that are kept in step with the AMI server on this port."""
     pictures = _Pictures(time.time)
     manager = AmiManager(
         host="127.0.0.1",
         port=port,
-        username="pbxapi",
-        secret="pbxapi",
+        username=username,
+        secret=secret,
         listener=pictures.listener,
     )
     async with asyncio.TaskGroup() as group:

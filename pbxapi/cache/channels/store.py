@@ -68,8 +68,7 @@ class ChannelStore:
     """Uniqueid → channel, kept from events and lists.
 
     Attributes:
-        generation: Grows with every change: what was derived from the channels is still good while
-            it stands.
+        generation: Grows with every change, for those who only want to know whether there was one.
         unknown: Number of events about channels that nobody announced; normal after a list.
         freshness: How far the channels may be believed.
         changed: Which ones have changed since `rows.py` looked.
