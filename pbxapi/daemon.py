@@ -325,7 +325,8 @@ async def _serve(
     """Answer until `stop` is set."""
     http, monitor = parts.config.http, _monitor(parts)
     tally = monitor.sources.requests
-    api = LegacyApi(_ports(parts), parts.gatekeeper, http.trusted_proxies, tally.finished)
+    gatekeeper = parts.gatekeeper
+    api = LegacyApi(_ports(parts), gatekeeper, http.trusted_proxies, tally.finished, gatekeeper)
     app = Probes(monitor, parts.gatekeeper, api).attach(make_app(api, http.path))
     tls = make_tls(http.tls_certificate, http.tls_key)
     parts.reloading.on_reload.append(_renewal(parts, api))
@@ -345,6 +346,7 @@ async def _serve(
             tls=tls.context if tls else None,
             crowd=crowd,
             cut=monitor.sources.requests.cut,
+            short_way=api,
         ) as url:
             on_listening(url)
             telling = supervise(parts.notifier, parts.pictures.ages_s)

@@ -103,6 +103,24 @@ class Gatekeeper:
             self.lockout.proven(username, address)
         return known.stored.user
 
+    def proof_of(self, username: str, password: str) -> bytes | None:
+        """What may stand for this right password in `recognise`; None where it is not known."""
+        return self._prover.proof_of(username, password)
+
+    def recognise(self, username: str, proof: bytes, address: IpAddress | None) -> ApiUser | None:
+        """The user, if memory alone says that `authenticate` would let him in now.
+
+        None says nothing: `authenticate` has to be asked then, which also counts, tells and takes
+        its time.
+        """
+        home = self.lockout.home(username, address)
+        known = self._prover.fresh(username)
+        if home is None or known is None or known.stored is None or _obstacle(known, address):
+            return None
+        if not self._prover.is_proof(known, proof) or known.read_at - home.proven_at > NOTED_S:
+            return None
+        return known.stored.user
+
     def _failed(self, username: str, address: IpAddress | None, why: str) -> None:
         where = "" if address is None else str(address)
         _log.info("access.refused", username=username, address=where, why=why)

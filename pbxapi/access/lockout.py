@@ -95,6 +95,11 @@ class Lockout:
                 raise Fault(903)
         return home
 
+    def home(self, name: str, address: _IpAddress | None) -> Home | None:
+        """Where this name may be tried now whatever failed; None where `admit` has to say."""
+        home = self._homes.get((name, _network(address)))
+        return None if home is None or home.was_locked else home
+
     def _is_out(self, name: str, where: bytes, home: Home | None, now: float) -> bool:
         if home is not None:
             return self._at_home.is_locked((name, where), now)

@@ -47,9 +47,25 @@ class Prover(Generic[S]):
 
     def remembers(self, known: Known[S], name: str, secret: str) -> bool:
         """Whether this secret was right before, for the same hash."""
-        return known.proof is not None and hmac.compare_digest(
-            known.proof, self._proof(known, name, secret)
-        )
+        return self.is_proof(known, self._proof(known, name, secret))
+
+    def is_proof(self, known: Known[S], proof: bytes) -> bool:
+        """Whether the secret that this proof stands for was right, for the same hash."""
+        return known.proof is not None and hmac.compare_digest(known.proof, proof)
+
+    def proof_of(self, name: str, secret: str) -> bytes | None:
+        """What may stand for this secret as long as its hash is the same; None if it is not right.
+
+        It is told from memory alone, so it is None also where nothing is believed of the name.
+        """
+        known = self._rows.fresh(name)
+        if known is None or not self.remembers(known, name, secret):
+            return None
+        return known.proof
+
+    def fresh(self, name: str) -> Known[S] | None:
+        """What may be believed about this name without asking anybody."""
+        return self._rows.fresh(name)
 
     async def is_right(self, known: Known[S], name: str, secret: str) -> bool:
         """Whether the secret is right; that of an unknown name never is, and takes as long.

@@ -5,7 +5,7 @@ of checks, the documentation and the tests are driven by this table. A handler g
 use and validated-by-name parameters, and returns plain data; it knows neither HTTP nor JSON.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -29,7 +29,7 @@ class Result:
     call_id: str = ""
 
 
-Handler = Callable[[Ports, Parameters], Awaitable[Result]]
+Handler = Callable[[Ports, Parameters], Coroutine[Any, Any, Result]]
 
 #: Codes that every action may answer: before its own checks, or for want of what it needs.
 SHARED_ERRORS: Final = (100, 110, 120, 900, 901, 902, 903, 905)

@@ -7,10 +7,11 @@ with any other status.
 import json
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from email.utils import formatdate
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 from aiohttp import hdrs, web
@@ -23,13 +24,15 @@ from pbxapi.actions.ports import Client, Ports
 from pbxapi.actions.values import check_lengths
 from pbxapi.faults import Fault
 from pbxapi.log import set_request_facts
+from pbxapi.redaction import is_secret_name
 from pbxapi.web.ageing import AgeingAnswer
 from pbxapi.web.audit import auditing
 from pbxapi.web.encoding import encode_bare_success, encode_fault, encode_success
 from pbxapi.web.envelope import to_fault
 from pbxapi.web.openapi import describe
-from pbxapi.web.params import control_character_in
-from pbxapi.web.requests import client_address, read_params
+from pbxapi.web.params import Params, control_character_in
+from pbxapi.web.repeated import Remembered, Requests, answer_of
+from pbxapi.web.requests import client_address, own_address, read_params
 from pbxapi.web.tally import NO_ERROR
 
 CONTENT_TYPE: Final = "application/json; charset=utf-8"
@@ -41,6 +44,8 @@ BARE_SLASHES: Final = frozenset({"listcalls"})
 BARE_SUCCESS: Final = frozenset({"sipstatus"})
 #: The one action whose rows age.
 AGEING: Final = frozenset({"listcalls"})
+#: Those that only read, and from memory alone: they wait for nothing.
+FROM_MEMORY: Final = frozenset({"listcalls", "queuestatus", "sipstatus"})
 #: All parameters at their longest, percent-encoded, are 20 kB; a form may bring a few more.
 MAX_BODY_BYTES: Final = 256 * 1024
 #: Where the description of the legacy path is; it has no secrets and asks for no password.
@@ -65,6 +70,18 @@ class Authenticator(Protocol):
         """
 
 
+class Recogniser(Protocol):
+    """Tells from memory alone who somebody is."""
+
+    def proof_of(self, username: str, password: str, /) -> bytes | None:
+        """What may stand for this right password; None where it is not known to be right."""
+
+    def recognise(
+        self, username: str, proof: bytes, address: IpAddress | None, /
+    ) -> ApiUser | None:
+        """The user, if he would be let in now; None says nothing."""
+
+
 #: Told of every request that has its answer: the action as the client named it, the code of the
 #: error or 0, and the seconds that it took.
 Finished = Callable[[str | None, int, float], None]
@@ -82,6 +99,7 @@ class LegacyApi:
         gatekeeper: Tells who asks.
         trusted_proxies: Whose `X-Forwarded-For` is believed.
         finished: Told of every request.
+        recogniser: Knows again who asked before; without it, no request is remembered.
 
     Attributes:
         ports, trusted_proxies: May be replaced at any time; requests that come later have the new.
@@ -93,11 +111,15 @@ class LegacyApi:
         gatekeeper: Authenticator,
         trusted_proxies: Sequence[IpNetwork],
         finished: Finished = _tell_nobody,
+        recogniser: Recogniser | None = None,
     ) -> None:
         self.ports = ports
         self._gatekeeper = gatekeeper
         self.trusted_proxies = trusted_proxies
         self._finished = finished
+        self._recogniser = recogniser
+        self._repeated = Requests()
+        self.digest = self._repeated.digest
         self._ageing = {name: AgeingAnswer(bare_slashes=name in BARE_SLASHES) for name in AGEING}
 
     @property
@@ -125,6 +147,7 @@ class LegacyApi:
             body = self._encode(action, result)
             if result.call_id:
                 headers[CALL_ID] = result.call_id
+            self._remember(request, action, params)
         except Exception as error:  # noqa: BLE001 - the last resort: every error has a code
             fault = to_fault(error)
             errno = fault.code
@@ -133,6 +156,60 @@ class LegacyApi:
             _log.info("request.refused", errno=errno, took_ms=took_ms)
         self._finished(asked, errno, time.monotonic() - started)
         return web.Response(body=body, headers=headers)
+
+    def answer(self, digest: bytes, remote: str) -> tuple[bytes, bool] | None:
+        """The answer to a request that came before, told from memory alone.
+
+        Args:
+            digest: Of its bytes.
+            remote: Address of its connection.
+
+        Returns:
+            The bytes, and whether the connection stays open; None where `handle` has to be asked,
+            be it only because something is wrong: nothing was logged, counted or changed then.
+        """
+        started = time.monotonic()
+        request = self._repeated.find(digest)
+        address = own_address(remote, self.trusted_proxies)
+        if request is None or address is None or self._recogniser is None:
+            return None
+        action = ACTIONS[request.action]
+        username = request.params["username"]
+        user = self._recogniser.recognise(username, request.proof, address)
+        if user is None or action.permission not in user.permissions:
+            return None
+        ports = self._ports_of(Client(username, str(address)))
+        try:
+            body = self._encode(action, _at_once(action.handler(ports, request.params)))
+        except Exception:  # noqa: BLE001 - `handle` meets it too, and says what it is
+            return None
+        raw = answer_of(
+            request,
+            body,
+            content_type=CONTENT_TYPE,
+            request_id=secrets.token_hex(_ID_BYTES),
+            date=_date(int(time.time())),
+        )
+        self._finished(action.name, NO_ERROR, time.monotonic() - started)
+        return raw, request.stays_open
+
+    def _remember(self, request: web.Request, action: Action, params: Parameters) -> None:
+        """It was answered: the same bytes may take the short way from now on."""
+        digest = getattr(request.protocol, "digest", None)
+        if digest is None or self._recogniser is None or action.name not in FROM_MEMORY:
+            return
+        proof = self._recogniser.proof_of(params["username"], params["password"])
+        if proof is None:
+            return
+        major, minor = request.version
+        remembered = Remembered(
+            action=action.name,
+            params=Params({name: params[name] for name in params if not is_secret_name(name)}),
+            proof=proof,
+            version=f"HTTP/{major}.{minor}",
+            stays_open=request.keep_alive,
+        )
+        self._repeated.add(digest, remembered)
 
     async def _answer(
         self, params: Parameters, request: web.Request, facts: dict[str, str]
@@ -169,6 +246,27 @@ def _check(params: Parameters, action: Action, user: ApiUser) -> None:
     if hostile is not None:
         raise Fault(902, name=hostile)
     check_lengths(params, action.parameters)
+
+
+def _at_once(answering: Coroutine[Any, Any, Result]) -> Result:
+    """What comes of it, if it waits for nothing.
+
+    Raises:
+        RuntimeError: it would have to wait; that is not done.
+    """
+    try:
+        answering.send(None)
+    except StopIteration as done:
+        result: Result = done.value
+        return result
+    answering.close()
+    raise RuntimeError("an action from memory waits for something")
+
+
+@lru_cache(1)
+def _date(now: int) -> str:
+    """The HTTP date of this second since the epoch."""
+    return formatdate(now, usegmt=True)
 
 
 def _choose(params: Parameters) -> Action:

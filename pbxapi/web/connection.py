@@ -6,7 +6,7 @@ repeats nothing of it, since there may be a password in it.
 """
 
 import asyncio
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from aiohttp import web
@@ -15,6 +15,7 @@ from aiohttp.http import HttpProcessingError
 from pbxapi.web.app import MAX_BODY_BYTES
 from pbxapi.web.backlog import Backlog
 from pbxapi.web.crowd import Crowd
+from pbxapi.web.repeated import MAX_HEAD_BYTES, may_be_remembered
 from pbxapi.web.request_line import RequestLines
 
 #: From the connection, or from the first byte of a further request, to the end of the head: much
@@ -29,6 +30,16 @@ KEEPALIVE_S: Final = 75.0
 _log = structlog.get_logger()
 
 
+class ShortWay(Protocol):
+    """Answers a request that came before, without reading it again."""
+
+    def digest(self, head: bytes, /) -> bytes:
+        """What a request is remembered by."""
+
+    def answer(self, digest: bytes, remote: str, /) -> tuple[bytes, bool] | None:
+        """The answer, and whether the connection stays open; None if it has to be read."""
+
+
 class Connection(web.RequestHandler):
     """The protocol of one connection.
 
@@ -38,11 +49,30 @@ class Connection(web.RequestHandler):
         backlog: Those that have not taken their answer yet; its `cut` counts connections that were
             ended: for a `head` that did not come, an `answer` that was not taken, or that others
             needed the room: `crowded`.
+        short_way: For requests that come again; without it all are read.
+
+    Attributes:
+        digest: What the request under way may be remembered by; None if it may not be.
     """
 
-    __slots__ = ("_answer_deadline", "_backlog", "_crowd", "_deadline", "_request_lines")
+    __slots__ = (
+        "_answer_deadline",
+        "_backlog",
+        "_crowd",
+        "_deadline",
+        "_remote",
+        "_request_lines",
+        "_short_way",
+        "digest",
+    )
 
-    def __init__(self, server: web.Server, crowd: Crowd, backlog: Backlog) -> None:
+    def __init__(
+        self,
+        server: web.Server,
+        crowd: Crowd,
+        backlog: Backlog,
+        short_way: ShortWay | None = None,
+    ) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -58,13 +88,17 @@ class Connection(web.RequestHandler):
         self._deadline: asyncio.TimerHandle | None = None
         self._answer_deadline: asyncio.TimerHandle | None = None
         self._backlog = backlog
+        self._short_way = short_way
+        self._remote = ""
+        self.digest: bytes | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The client is there: its first request is awaited."""
         super().connection_made(transport)
         self._watch_head(is_awaited=True)
         peer = transport.get_extra_info("peername")
-        self._crowd.enter(self, peer[0] if isinstance(peer, tuple) else "")
+        self._remote = peer[0] if isinstance(peer, tuple) else ""
+        self._crowd.enter(self, self._remote)
 
     @property
     def is_idle(self) -> bool:
@@ -80,9 +114,52 @@ class Connection(web.RequestHandler):
         """Bytes have come."""
         self._crowd.spoke(self)
         lines = self._request_lines
+        if self._takes_short_way(data):
+            return
         super().data_received(lines.feed(data))
         if self._deadline is not None or lines.owes_head:
             self._watch_head(is_awaited=lines.owes_head)
+
+    def _takes_short_way(self, data: bytes) -> bool:
+        """Answer at once what came before; whether that was done."""
+        self.digest = None
+        if self._short_way is None or len(data) > MAX_HEAD_BYTES or not self._is_at_rest:
+            return False
+        digest = self._short_way.digest(data)
+        answer = self._short_way.answer(digest, self._remote)
+        if answer is None or self.transport is None:
+            self.digest = digest if may_be_remembered(data) else None
+            return False
+        self._request_lines.skip_request()
+        self._watch_head(is_awaited=False)
+        self.transport.write(answer[0])
+        self._rest(stays_open=answer[1])
+        return True
+
+    # The two that follow are all that is said about the inside of aiohttp's handler: its task waits
+    # in `start()` for the future `_waiter`, and a timer ends the connection at
+    # `_next_keepalive_close_time` if it still waits then.
+
+    @property
+    def _is_at_rest(self) -> bool:
+        """Whether nothing of a request is here, and every answer is on its way."""
+        waiter = self._waiter
+        return (
+            waiter is not None
+            and not waiter.done()
+            and not (self._messages or self._close or self._force_close)
+            and not self.writing_paused
+            and self._request_lines.is_between
+        )
+
+    def _rest(self, *, stays_open: bool) -> None:
+        """Do what `start()` does after an answer."""
+        if stays_open:
+            now = asyncio.get_running_loop().time()
+            self._next_keepalive_close_time = now + KEEPALIVE_S
+        elif self.transport is not None:
+            self.close()
+            self.transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone."""

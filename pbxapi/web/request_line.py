@@ -59,6 +59,15 @@ class RequestLines:
         """Whether the first request, or one that has begun, lacks the end of its head."""
         return self._is_simple and (self._is_first or bool(self._head))
 
+    @property
+    def is_between(self) -> bool:
+        """Whether a request begins with the next byte."""
+        return self._is_simple and not self._head and not self._body_left
+
+    def skip_request(self) -> None:
+        """A whole request was read by somebody else."""
+        self._is_first = False
+
     def feed(self, data: bytes) -> bytes:
         """The same bytes, those of request lines in ASCII."""
         if not self._head and not self._body_left and _is_one_request(data):

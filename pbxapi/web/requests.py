@@ -83,6 +83,12 @@ def client_address(request: web.BaseRequest, trusted: Sequence[IpNetwork]) -> Ip
     return peer
 
 
+def own_address(remote: str, trusted: Sequence[IpNetwork]) -> IpAddress | None:
+    """The same where only the connection tells; None where a proxy may have spoken for another."""
+    peer = _address(remote)
+    return None if peer is None or _is_in(peer, trusted) else peer
+
+
 @lru_cache(MAX_ADDRESSES)
 def _address(text: str) -> IpAddress | None:
     try:

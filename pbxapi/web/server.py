@@ -19,7 +19,7 @@ from aiohttp import web
 from pbxapi.config import Listen
 from pbxapi.errors import UsageError
 from pbxapi.web.backlog import Backlog
-from pbxapi.web.connection import Connection
+from pbxapi.web.connection import Connection, ShortWay
 from pbxapi.web.crowd import Crowd
 from pbxapi.web.tls import HANDSHAKE_TIMEOUT_S
 
@@ -43,6 +43,7 @@ async def serving(
     tls: ssl.SSLContext | None = None,
     crowd: Crowd | None = None,
     cut: Counter[str] | None = None,
+    short_way: ShortWay | None = None,
 ) -> AsyncIterator[str]:
     """Serve until the block ends; requests under way are still answered then.
 
@@ -53,6 +54,7 @@ async def serving(
         tls: For TCP; what comes by a unix socket has a proxy before it.
         crowd: How many connections there may be; without it as many as come.
         cut: Counts connections that were ended for their slowness, by what was slow.
+        short_way: Answers requests that come again.
 
     Yields:
         The base URL, with the real port where port 0 was asked for.
@@ -69,6 +71,7 @@ async def serving(
             runner.server,  # type: ignore[arg-type]
             Crowd() if crowd is None else crowd,
             Backlog(Counter() if cut is None else cut),
+            short_way,
         )
         async with _listening(connection, listen, inherited, tls) as url:
             _log.info("http.listening", url=url)
