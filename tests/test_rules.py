@@ -3,8 +3,6 @@
 import ast
 import configparser
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -12,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pbxapi.actions import ACTIONS
+from pbxapi.commands.main import COMMANDS
 from pbxapi.config import Config
-from tests.services.requirements import unavailable
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "pbxapi").rglob("*.py"))
@@ -227,18 +225,47 @@ def test_the_service_is_restarted_isolated_and_stopped_gracefully() -> None:
     assert "BindsTo" not in parsed["Unit"]
 
 
-def test_systemd_understands_the_service(tmp_path: Path) -> None:
-    if shutil.which("systemd-analyze") is None:
-        unavailable("there is no systemd-analyze")
-    copy = tmp_path / UNIT.name
-    # The program is not installed where the tests run.
-    copy.write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text("utf-8")))
-    done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", copy],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=20,
-    )
-    complaints = [line for line in done.stderr.splitlines() if UNIT.name in line]
-    assert (done.returncode, complaints) == (0, [])
+def anchors(page: Path) -> set[str]:
+    """Those of its headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(page: Path, text: str) -> list[str]:
+    """Relative links of a page that lead nowhere."""
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if "://" not in link and not (
+            target.exists() and (not anchor or anchor in anchors(target))
+        ):
+            broken.append(link)
+    return broken
+
+
+PAGES = sorted(path for path in our_files() if path.suffix == ".md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    assert broken_links(page, page.read_text("utf-8")) == []
+
+
+def test_broken_links_are_seen() -> None:
+    text = "[a](gone.md) [b](docs/operations.md#gone) [c](docs/operations.md#tls) [d](https://x/y)"
+    assert broken_links(ROOT / "README.md", text) == ["gone.md", "docs/operations.md#gone"]
+
+
+def test_every_folder_of_ours_is_in_the_table_of_the_architecture() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    folders = {path.parent.name for path in MODULES if path.parent.parent == ROOT / "pbxapi"}
+    assert set(re.findall(r"^\| `(\w+)/`", text, re.MULTILINE)) == folders
+    modules = {path.stem for path in MODULES if path.parent.name in {"pbxapi", "web"}}
+    unsaid = {stem for stem in modules if not re.search(rf"`{stem}(\.py)?`", text)}
+    assert unsaid == {"__init__", "__main__"}
+
+
+def test_every_command_is_in_the_table_of_the_readme() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `pbxapi (\w+)", text, re.MULTILINE)) == set(COMMANDS)

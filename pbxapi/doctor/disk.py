@@ -100,6 +100,8 @@ def _files_with_secrets(patient: Patient) -> Iterator[Path]:
             yield Path(credentials or ".") / variable
         elif isinstance(named, str):
             yield Path(credentials or beside) / named
+    if patient.config.http.tls_key:
+        yield Path(patient.config.http.tls_key)
 
 
 def _is_open(path: Path) -> bool:

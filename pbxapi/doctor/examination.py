@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final, NamedTuple
 
-from pbxapi.doctor import asterisk_files, asterisk_side, database, disk, manager, ports
+from pbxapi.doctor import asterisk_files, asterisk_side, certificate, database, disk, manager, ports
 from pbxapi.doctor.finding import Finding, Level, fail, ok, warn
 from pbxapi.doctor.patient import Patient
 from pbxapi.errors import PbxapiError, PbxUnavailable
@@ -82,6 +82,7 @@ AREAS: Final = (
     Area("dialplan", asterisk_side.contexts, ("ami",)),
     Area("queues", asterisk_side.queues, ("ami", "directory")),
     Area("accounts", asterisk_side.accounts, ("ami", "directory")),
+    Area("tls", certificate.look),
     Area("http", ports.http),
     Area("fastagi", ports.fastagi),
     Area("records", _roots),

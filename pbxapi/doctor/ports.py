@@ -6,10 +6,11 @@ import ipaddress
 import json
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from typing import Final
 
-from pbxapi.config import Listen
+from pbxapi.config import Http, Listen
 from pbxapi.doctor.finding import Finding, fail, ok, warn
 from pbxapi.doctor.patient import Patient
 
@@ -23,7 +24,7 @@ async def http(patient: Patient) -> AsyncIterator[Finding]:
     obstacle = await asyncio.to_thread(_obstacle, listen)
     if obstacle is None:
         yield ok(f"{listen} is free")
-    elif obstacle == errno.EADDRINUSE and await _ready(listen) is not None:
+    elif obstacle == errno.EADDRINUSE and await _ready(patient.config.http) is not None:
         yield ok(f"{listen} is held by a running daemon")
     else:
         yield _taken(listen, obstacle, "[http] listen")
@@ -33,7 +34,7 @@ async def fastagi(patient: Patient) -> AsyncIterator[Finding]:
     """Whether the FastAGI address can be had, and whether Asterisk can reach it."""
     listen = patient.config.fastagi.listen
     obstacle = await asyncio.to_thread(_obstacle, listen)
-    running = await _ready(patient.config.http.listen) if obstacle == errno.EADDRINUSE else None
+    running = await _ready(patient.config.http) if obstacle == errno.EADDRINUSE else None
     if obstacle is None:
         yield ok(f"{listen} is free")
     elif running is not None and running.get("fastagi") is True:
@@ -78,14 +79,33 @@ def _socket_obstacle(path: str) -> int | None:
     return errno.EADDRINUSE
 
 
-async def _ready(listen: Listen) -> dict[str, object] | None:
-    """What a daemon that listens there says of itself; None where it is something else."""
+async def _ready(http: Http) -> dict[str, object] | None:
+    """What a daemon that listens there says of itself; None where it is something else.
+
+    One that was started before TLS came into the configuration, or went, is one too.
+    """
+    is_tls = bool(http.tls_certificate) and not http.listen.path
+    context = _for_whatever_certificate()
+    first, second = (context, None) if is_tls else (None, context)
+    told = await _told(http.listen, first)
+    return told if told or http.listen.path else await _told(http.listen, second)
+
+
+def _for_whatever_certificate() -> ssl.SSLContext:
+    """It is made out for the name that clients use, and we ask this host by its address."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def _told(listen: Listen, tls: ssl.SSLContext | None) -> dict[str, object] | None:
     try:
         async with asyncio.timeout(_ANSWER_S):
             if listen.path:
                 reader, writer = await asyncio.open_unix_connection(listen.path)
             else:
-                reader, writer = await asyncio.open_connection(listen.host, listen.port)
+                reader, writer = await asyncio.open_connection(listen.host, listen.port, ssl=tls)
             try:
                 writer.write(b"GET /-/ready HTTP/1.0\r\nHost: pbxapi\r\n\r\n")
                 answer = await reader.read()

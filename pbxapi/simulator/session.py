@@ -52,7 +52,6 @@ class Session(asyncio.Protocol):
         self._muted = False
         self._paused = False
         self._flush_due = False
-        self._booted_told = False
         self._trickle = bytearray()
         self._trickle_timer: asyncio.TimerHandle | None = None
         self._stuck_timer: asyncio.TimerHandle | None = None

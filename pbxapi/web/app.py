@@ -30,6 +30,7 @@ from pbxapi.web.envelope import to_fault
 from pbxapi.web.openapi import describe
 from pbxapi.web.params import control_character_in
 from pbxapi.web.requests import client_address, read_params
+from pbxapi.web.tally import NO_ERROR
 
 CONTENT_TYPE: Final = "application/json; charset=utf-8"
 REQUEST_ID: Final = istr("X-Request-Id")
@@ -116,7 +117,7 @@ class LegacyApi:
         set_request_facts(facts)
         headers = {hdrs.CONTENT_TYPE: CONTENT_TYPE, REQUEST_ID: facts["request_id"]}
         asked = None
-        errno = 0
+        errno = NO_ERROR
         try:
             params = await read_params(request)
             asked = params.get("action")

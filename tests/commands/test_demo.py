@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,8 +101,11 @@ def wait_for_calls(process: Running) -> str:
     return line
 
 
-def assert_it_tells_how_it_is(line: str) -> None:
-    """The paths of the operator, on the host and port of a line that it printed."""
+def assert_it_tells_how_it_is(line: str, asked: Counter[tuple[str, str]]) -> None:
+    """The paths of the operator, on the host and port of a line that it printed.
+
+    `asked`: what it was asked before by action and code of the error, without `listcalls`.
+    """
     site = re.search(r"http://[^/]+", line)
     assert site is not None
     ready = paste(f"curl -sf {site[0]}/-/ready")
@@ -117,11 +121,27 @@ def assert_it_tells_how_it_is(line: str) -> None:
         capture_output=True, timeout=15, check=True, text=True,
     ).stdout  # fmt: skip
     values = dict(re.findall(r"^(\S+) (\S+)$", metrics, re.MULTILINE))
+    assert_requests_are_counted(values, asked)
     assert values["pbxapi_ready"] == "1.0"
     assert values["pbxapi_ami_connects_total"] == "1.0"
     assert float(values['pbxapi_ami_events_total{event="Newchannel"}']) > 0
     assert float(values['pbxapi_cache_entries{cache="queues"}']) > 0
     assert float(values['pbxapi_cache_lists_total{cache="peers"}']) > 0
+
+
+def assert_requests_are_counted(values: dict[str, str], asked: Counter[tuple[str, str]]) -> None:
+    counted = {
+        (action, errno): float(
+            values.pop(f'pbxapi_requests_total{{action="{action}",errno="{errno}"}}')
+        )
+        for action, errno in [*asked, ("listcalls", "0")]
+    }
+    assert counted.pop(("listcalls", "0")) >= 1, "it is asked until there are calls"
+    assert counted == asked
+    assert [name for name in values if name.startswith("pbxapi_requests_total{")] == []
+    for action in {action for action, _errno in asked}:
+        took = values[f'pbxapi_request_duration_seconds_count{{action="{action}"}}']
+        assert float(took) == sum(n for (name, _), n in asked.items() if name == action)
 
 
 @pytest.mark.parametrize("version", ["16", "22"])
@@ -139,7 +159,10 @@ def test_every_line_that_it_prints_works_and_ctrl_c_ends_all_of_it(
         assert {action: a["success"] for action, a in answers.items()} == {
             action: True if action in BARE_SUCCESS else "true" for action in ACTIONS
         }, answers
-        assert_it_tells_how_it_is(lines(started)[0])
+        wrong = printed["hangupcall"].replace("channelName=", "channelName=no-")
+        assert paste(wrong)["errno"] == "906"
+        asked = Counter((action, "0") for action in ACTIONS if action != "listcalls")
+        assert_it_tells_how_it_is(lines(started)[0], asked + Counter([("hangupcall", "906")]))
         assert started.stop(signal.SIGINT, whole_group=True) == 0
     assert started.output.read_text("utf-8").endswith("\nstopped\n")
     # Whoever pastes faster than any human is told that the PBX is not there yet.

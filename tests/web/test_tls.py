@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pbxapi.reloading import Reloading
 from pbxapi.web import server
 from pbxapi.web.server import serving
 from pbxapi.web.tls import Tls, make_tls
+from tests.services.certificates import make_certificate
 from tests.services.ports import LOOPBACK, Ports
 from tests.services.waiting import eventually
 
@@ -28,16 +28,7 @@ def certificate(tmp_path: Path) -> Make:
     """`certificate(name)`: files of a certificate that is signed by itself, and of its key."""
 
     def make(name: str, *options: str) -> tuple[str, str]:
-        paths = (str(tmp_path / f"{name}.pem"), str(tmp_path / f"{name}.key"))
-        files = ("-out", paths[0], "-keyout", paths[1])
-        command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 2"
-        subprocess.run(
-            [*command.split(), *(options or ("-nodes",)), "-subj", f"/CN={name}", *files],
-            check=True,
-            capture_output=True,
-            timeout=20,
-        )
-        return paths
+        return make_certificate(tmp_path, name, *options)
 
     return make
 
