@@ -68,12 +68,14 @@ class ChannelStore:
     """Uniqueid → channel, kept from events and lists.
 
     Attributes:
+        generation: Grows with every change, for those who only want to know whether there was one.
         unknown: Number of events about channels that nobody announced; normal after a list.
         freshness: How far the channels may be believed.
         changed: Which ones have changed since `rows.py` looked.
     """
 
     channels: dict[str, Channel] = field(default_factory=dict)
+    generation: int = 0
     unknown: int = 0
     freshness: Freshness = field(default_factory=Freshness)
     changed: Changes = field(default_factory=Changes)
@@ -83,6 +85,7 @@ class ChannelStore:
         """Take one event of the session."""
         changes = _change(self.channels, message, now)
         if changes:
+            self.generation += 1
             self.changed.note(uniqueid for uniqueid, _ in changes)
         else:
             self.unknown += 1
@@ -112,6 +115,7 @@ class ChannelStore:
         missing, surplus = after.keys() - before.keys(), before.keys() - after.keys()
         changed = {key for key in after.keys() & before.keys() if before[key] != after[key]}
         self.channels = after
+        self.generation += 1
         self.changed.note(missing | surplus | changed)
         self.freshness.listed()
         return Difference(len(missing), len(surplus), len(changed))

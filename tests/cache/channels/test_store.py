@@ -152,6 +152,19 @@ def test_a_late_event_of_a_channel_that_is_gone_brings_nothing_back() -> None:
     assert store.unknown == 2
 
 
+def test_every_change_grows_the_generation() -> None:
+    store = ChannelStore()
+    store.apply(newchannel("1"), NOW)
+    first = store.generation
+    store.apply(message("Newstate", Uniqueid="9"), NOW)
+    assert store.generation == first
+    store.apply(message("Hangup", Uniqueid="1"), NOW)
+    assert store.generation > first
+    second = store.generation
+    listed(store, "1")
+    assert store.generation > second
+
+
 # -- older events after a newer list
 
 
