@@ -70,6 +70,9 @@ class Peers(Protocol):
     def states(self, accounts: Iterable[Key], trunks: Sequence[Key], /) -> Iterator[PeerState]:
         """How each account is, and then each trunk."""
 
+    def sources(self, accounts: Iterable[Device], trunks: Iterable[Device], /) -> list[object]:
+        """What `states` is told from: equal as long as it tells the same."""
+
     def peer(self, technology: Technology, name: str, /) -> Peer:
         """Where an account can be reached."""
 

@@ -1,5 +1,8 @@
 """`queuestatus`: a queue with its members and who waits, from the cache alone."""
 
+import math
+
+from pbxapi.actions.kept import KeptRows
 from pbxapi.actions.line_words import LINE_WORDS
 from pbxapi.actions.ports import Ports
 from pbxapi.actions.registry import Parameters, Result, action
@@ -24,10 +27,21 @@ async def queuestatus(ports: Ports, params: Parameters) -> Result:
     queue = ports.queue(name)
     if queue is None:
         raise Fault(600, queue=name)
-    return Result({"results": [_row(queue, ports.pbx.asterisk_time())]})
+    return Result({"results": kept(queue, ports.pbx.asterisk_time())})
 
 
-def _row(queue: Queue, now: float) -> dict[str, object]:
+def kept(queue: Queue, now: float) -> KeptRows:
+    """The row, which is the same for a second, and for as long as nobody waits.
+
+    Mappings of another order are equal too, but not so in an answer.
+    """
+    second = math.floor(now) if queue.callers else 0
+    source = (queue, tuple(queue.members), second)
+    return KeptRows(queue.name, source, lambda: [source], lambda _source: row(queue, now))
+
+
+def row(queue: Queue, now: float) -> dict[str, object]:
+    """A queue as the answer has it, at an instant of Asterisk's clock."""
     counters = queue.parameters
     return {
         "queueName": queue.name,

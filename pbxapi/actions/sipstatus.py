@@ -4,10 +4,11 @@ The vendor's page: a row's id is that of its table's row times ten, and a last d
 table; all numbers but `port` and the ids at the end are bare.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final
 
+from pbxapi.actions.kept import KeptRows
 from pbxapi.actions.ports import Ports
 from pbxapi.actions.registry import Parameters, Result, action
 from pbxapi.cache.peers.peer import Key
@@ -22,23 +23,25 @@ _TABLES: Final = {"extension": ("extension_line", 2), "trunk": ("sip", 1)}
 async def sipstatus(ports: Ports, _params: Parameters) -> Result:
     """One row for each account of a line, by id, and then for each trunk, by id."""
     accounts, trunks = ports.devices.everybody()
-    rows = list(_rows(ports, accounts, trunks))
-    return Result({"total": len(rows), "results": rows})
+    source = (accounts, trunks, ports.peers.sources(accounts, trunks))
+    rows = KeptRows("", source, lambda: _parts(ports, accounts, trunks), row)
+    return Result({"total": len(accounts) + len(trunks), "results": rows})
 
 
-def _rows(
+def _parts(
     ports: Ports, accounts: Sequence[Device], trunks: Sequence[Device]
-) -> Iterator[dict[str, Any]]:
+) -> list[tuple[Device, PeerState]]:
     states = ports.peers.states(map(_key, accounts), list(map(_key, trunks)))
-    for device, state in zip(chain(accounts, trunks), states, strict=True):
-        yield _row(device, state)
+    return list(zip(chain(accounts, trunks), states, strict=True))
 
 
 def _key(device: Device) -> Key:
     return Key(device.technology, device.name)
 
 
-def _row(device: Device, state: PeerState) -> dict[str, Any]:
+def row(part: tuple[Device, PeerState]) -> dict[str, Any]:
+    """A device as the answer has it."""
+    device, state = part
     table, digit = _TABLES[device.kind]
     return {
         "id": device.id * 10 + digit,

@@ -20,6 +20,7 @@ from multidict import istr
 from pbxapi.access.users import ApiUser, IpAddress, IpNetwork
 from pbxapi.actions import ACTIONS, Action, Parameters, Result
 from pbxapi.actions.ageing import AgeingRows
+from pbxapi.actions.kept import KeptRows
 from pbxapi.actions.ports import Client, Ports
 from pbxapi.actions.values import check_lengths
 from pbxapi.faults import Fault
@@ -29,6 +30,7 @@ from pbxapi.web.ageing import AgeingAnswer
 from pbxapi.web.audit import auditing
 from pbxapi.web.encoding import encode_bare_success, encode_fault, encode_success
 from pbxapi.web.envelope import to_fault
+from pbxapi.web.kept import KeptAnswers
 from pbxapi.web.openapi import describe
 from pbxapi.web.params import Params, control_character_in
 from pbxapi.web.repeated import Remembered, Requests, answer_of
@@ -42,6 +44,8 @@ CALL_ID: Final = istr("X-Pbxapi-Call-Id")
 BARE_SLASHES: Final = frozenset({"listcalls"})
 #: The one action whose answer ends in bare booleans instead; its faults are like all others.
 BARE_SUCCESS: Final = frozenset({"sipstatus"})
+#: Those whose rows are kept until they change.
+KEPT: Final = frozenset({"queuestatus", "sipstatus"})
 #: The one action whose rows age.
 AGEING: Final = frozenset({"listcalls"})
 #: Those that only read, and from memory alone: they wait for nothing.
@@ -121,6 +125,10 @@ class LegacyApi:
         self._repeated = Requests()
         self.digest = self._repeated.digest
         self._ageing = {name: AgeingAnswer(bare_slashes=name in BARE_SLASHES) for name in AGEING}
+        self._kept = {
+            name: KeptAnswers(encode_bare_success if name in BARE_SUCCESS else encode_success)
+            for name in KEPT
+        }
 
     @property
     def ports(self) -> Ports:
@@ -232,8 +240,8 @@ class LegacyApi:
     def _encode(self, action: Action, result: Result) -> bytes:
         if isinstance(result.data.get("results"), AgeingRows):
             return self._ageing[action.name].encode(result.data)
-        if action.name in BARE_SUCCESS:
-            return encode_bare_success(result.data)
+        if isinstance(result.data.get("results"), KeptRows):
+            return self._kept[action.name].encode(result.data)
         return encode_success(result.data, bare_slashes=action.name in BARE_SLASHES)
 
 

@@ -127,8 +127,8 @@ async def measure() -> tuple[list[float], list[float]]:
         async with following(port) as pictures, serving(pictures) as http:
             ours.send(http)
             figures: tuple[list[float], list[float]] = await asyncio.to_thread(ours.recv)
-            seen = sum(pictures.listener.counts.values())
-            assert seen > EVENTS_PER_S, "the events did not come"
+            events = sum(pictures.listener.counts.values())
+            assert events > EVENTS_PER_S, "the events did not come"
     finally:
         process.kill()
         process.join()

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, Protocol
 
 from pbxapi.cache.device_state import DeviceState
 from pbxapi.cache.peers.peer import NO_PORT, UNKNOWN, UNSPECIFIED, Key, Peer, Technology
@@ -21,6 +22,18 @@ class PeerState(NamedTuple):
     useragent: str
     regcontact: str
     registry: str | None
+
+
+class Named(Protocol):
+    """Who is asked about."""
+
+    @property
+    def technology(self) -> Technology:
+        """Of its driver."""
+
+    @property
+    def name(self) -> str:
+        """Of its peer."""
 
 
 class PeerList:
@@ -42,6 +55,20 @@ class PeerList:
             yield _state(self._store.peer(key) or _NOWHERE, None)
         for key in trunks:
             yield _state(self._store.peer(key) or _NOWHERE, registries.get(key))
+
+    def sources(self, accounts: Iterable[Named], trunks: Iterable[Named]) -> list[object]:
+        """What `states` is told from: for the same devices it tells the same if this is equal.
+
+        The parts of the pictures are compared, not counted when they change: nothing can be missed,
+        and what was not replaced is the same object.
+        """
+        self._require()
+        sip, pjsip = self._store.sip.peers.get, self._store.pjsip.peers.get
+        found: list[object] = [
+            sip(each.name) if each.technology == "SIP" else pjsip(each.name)
+            for each in chain(accounts, trunks)
+        ]
+        return found + self._store.registrations()
 
     def peer(self, technology: Technology, name: str) -> Peer:
         """The peer; one that is nowhere where Asterisk has none of this name."""
