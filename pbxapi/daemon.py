@@ -334,6 +334,7 @@ async def _serve(
         descriptors_for(http.max_connections),
         http.max_connections_per_address,
         lambda address: speaks_for_many(address, api.trusted_proxies),
+        closed=tally.crowded,
     )
     if tls is not None:
         parts.reloading.on_reload.append(lambda _config: tls.load())

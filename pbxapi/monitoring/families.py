@@ -68,7 +68,13 @@ def _requests(sources: Sources) -> Iterator[Metric]:
         "pbxapi_http_connections_cut",
         "Connections that were ended since a request did not come, or an answer was not taken.",
         ("reason",),
-        {(reason,): count for reason, count in sorted(requests.cut.items())},
+        {(reason,): requests.cut[reason] for reason in ("head", "answer", "crowded")},
+    )
+    yield _counters(
+        "pbxapi_http_connections_crowded",
+        "Connections that were closed since there were too many, of all or of one address.",
+        ("limit",),
+        {(limit,): requests.crowded[limit] for limit in ("all", "address")},
     )
 
 

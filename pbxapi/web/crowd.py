@@ -53,9 +53,7 @@ class Crowd:
         most_of_one: Of one address.
         is_proxy: Whether an address speaks for many.
         clock: Monotonic seconds.
-
-    Attributes:
-        closed: Connections that had to go, by the limit: "all" or "address".
+        closed: Counts connections that had to go, by the limit: "all" or "address".
     """
 
     def __init__(
@@ -64,6 +62,7 @@ class Crowd:
         most_of_one: int = sys.maxsize,
         is_proxy: Callable[[str], bool] = lambda _address: False,
         clock: Callable[[], float] = time.monotonic,
+        closed: Counter[str] | None = None,
     ) -> None:
         self._most = most
         self._most_of_one = most_of_one
@@ -73,7 +72,7 @@ class Crowd:
         self._by_address: dict[str, _Guests] = {}
         self._tell_at = float("-inf")
         self._untold = 0
-        self.closed: Counter[str] = Counter()
+        self.closed: Counter[str] = Counter() if closed is None else closed
 
     def __len__(self) -> int:
         return len(self._guests)

@@ -25,11 +25,13 @@ class RequestTally:
         answers: (action, code of the error or `NO_ERROR`) → how many.
         durations: Action → how long.
         cut: What was slow → connections that were ended for it.
+        crowded: Limit of connections → those that were closed for others.
     """
 
     def __init__(self, actions: Iterable[str]) -> None:
         self.answers: dict[tuple[str, int], int] = {}
         self.cut: Counter[str] = Counter()
+        self.crowded: Counter[str] = Counter()
         self.durations = {name: Durations(BOUNDS_S) for name in (*actions, UNKNOWN)}
 
     def finished(self, action: str | None, errno: int, took_s: float) -> None:

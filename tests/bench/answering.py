@@ -116,7 +116,7 @@ def _make_api(pictures: _Pictures, devices: DeviceIndex, gatekeeper: Gatekeeper)
         peers=PeerList(pictures.peers),
         devices=devices,
     )
-    return LegacyApi(ports, gatekeeper, (), RequestTally(ACTIONS).finished)
+    return LegacyApi(ports, gatekeeper, (), RequestTally(ACTIONS).finished, gatekeeper)
 
 
 async def _answer(pipe: Pipe, pbx: Pbx) -> None:
@@ -135,8 +135,9 @@ async def _answer(pipe: Pipe, pbx: Pbx) -> None:
         await until(lambda: len(pictures.channels.channels) >= pbx.channels)
         await until(lambda: len(pictures.queues._store.queues) >= pbx.queues)
         await until(pictures._peer_follower.first_list.is_set)
-        app = make_app(_make_api(pictures, devices, gatekeeper), PATH)
-        url = await stack.enter_async_context(serving(app, Listen(HOST, 0)))
+        api = _make_api(pictures, devices, gatekeeper)
+        served = serving(make_app(api, PATH), Listen(HOST, 0), short_way=api)
+        url = await stack.enter_async_context(served)
         pipe.send(URL(url).port)
         while True:
             session = await _connect(pictures, await asyncio.to_thread(pipe.recv))

@@ -337,7 +337,7 @@ async def test_who_does_not_read_gets_no_more_by_the_short_way(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What waits in memory is bounded by the long way, which waits for its client."""
-    monkeypatch.setattr(web_app, "encode_bare_success", lambda _data: bytes(16 * 1024 * 1024))
+    monkeypatch.setattr(world.api, "_encode", lambda _action, _result: bytes(16 * 1024 * 1024))
     asked = head("sipstatus")
     await world.ask_apart(asked)
     client = await world.client()
