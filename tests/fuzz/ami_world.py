@@ -41,6 +41,9 @@ class _Nowhere(asyncio.Transport):
     def abort(self) -> None:
         pass
 
+    def is_closing(self) -> bool:
+        return False
+
 
 class World:
     """Stores with their followers, and the requests whose answers an input may hold."""
