@@ -49,7 +49,7 @@ KEPT: Final = frozenset({"queuestatus", "sipstatus"})
 #: The one action whose rows age.
 AGEING: Final = frozenset({"listcalls"})
 #: Those that only read, and from memory alone: they wait for nothing.
-FROM_MEMORY: Final = frozenset({"listcalls", "queuestatus", "sipstatus"})
+FROM_MEMORY: Final = AGEING | KEPT
 #: All parameters at their longest, percent-encoded, are 20 kB; a form may bring a few more.
 MAX_BODY_BYTES: Final = 256 * 1024
 #: Where the description of the legacy path is; it has no secrets and asks for no password.

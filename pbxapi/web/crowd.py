@@ -9,7 +9,6 @@ Behind a proxy all clients come from its address: trusted proxies, loopback and 
 limit of their own.
 """
 
-import ipaddress
 import resource
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import Final, Protocol
 import structlog
 
 from pbxapi.access.users import IpNetwork
+from pbxapi.web.requests import is_in, parse_address
 
 #: File descriptors for all else: PostgreSQL, Asterisk, FastAGI, recordings, handshakes of TLS; and
 #: for connections that are on their way in and out: asyncio accepts a whole backlog (1024) before
@@ -119,9 +119,8 @@ class Crowd:
 
 def speaks_for_many(address: str, trusted: Sequence[IpNetwork]) -> bool:
     """Whether all clients of a host come from this address, or whoever sits at ours."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    return ip.is_loopback or any(ip in network for network in trusted)
+    ip = parse_address(address)
+    return ip is None or ip.is_loopback or is_in(ip, trusted)
 
 
 def descriptors_for(connections: int) -> int:

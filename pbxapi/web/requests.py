@@ -69,28 +69,29 @@ def client_address(request: web.BaseRequest, trusted: Sequence[IpNetwork]) -> Ip
     `X-Forwarded-For` is read from the right, as far as the addresses are those of proxies that the
     operator trusts; who listens on a unix socket has put a proxy before it.
     """
-    peer = _address(request.remote or "")
-    if peer is not None and not _is_in(peer, trusted):
+    peer = parse_address(request.remote or "")
+    if peer is not None and not is_in(peer, trusted):
         return peer
     forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
     for text in reversed(forwarded.split(",")):
-        hop = _address(text.strip())
+        hop = parse_address(text.strip())
         if hop is None:
             return peer
         peer = hop
-        if not _is_in(hop, trusted):
+        if not is_in(hop, trusted):
             return hop
     return peer
 
 
 def own_address(remote: str, trusted: Sequence[IpNetwork]) -> IpAddress | None:
     """The same where only the connection tells; None where a proxy may have spoken for another."""
-    peer = _address(remote)
-    return None if peer is None or _is_in(peer, trusted) else peer
+    peer = parse_address(remote)
+    return None if peer is None or is_in(peer, trusted) else peer
 
 
 @lru_cache(MAX_ADDRESSES)
-def _address(text: str) -> IpAddress | None:
+def parse_address(text: str) -> IpAddress | None:
+    """An address; an IPv4 one that came as IPv6 is what it is, None what is none."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -99,5 +100,6 @@ def _address(text: str) -> IpAddress | None:
     return mapped or address
 
 
-def _is_in(address: IpAddress, networks: Sequence[IpNetwork]) -> bool:
+def is_in(address: IpAddress, networks: Sequence[IpNetwork]) -> bool:
+    """Whether it is of one of these networks."""
     return any(address in network for network in networks)
