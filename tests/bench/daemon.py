@@ -1,7 +1,6 @@
 """A daemon as a process of its own with a database that has the lab's lines, for benches."""
 
 import asyncio
-import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +12,7 @@ from yarl import URL
 
 from pbxapi.directory import migrations
 from tests.bench.report import CannotRun
-from tests.services.daemon import PASSWORD, USERNAME, Daemon, seed
+from tests.services.daemon import PASSWORD, USERNAME, Daemon, environment, seed, serving
 from tests.services.ports import LOOPBACK, Ports
 from tests.services.postgres import Database, PostgresServer, find_binaries, make_server
 
@@ -61,17 +60,9 @@ async def running(
         dsn = await _fill(server, technology)
         with tempfile.TemporaryDirectory(prefix="pbxapi-bench-") as folder:
             http, agi = ports.tcp(), ports.tcp()
-            settings = {
-                "HTTP_LISTEN": f"{LOOPBACK}:{http}",
-                "AMI_PORT": str(ami_port),
-                "AMI_USERNAME": username,
-                "AMI_SECRET": secret,
-                "FASTAGI_LISTEN": f"{LOOPBACK}:{agi}",
-                "DATABASE_DSN": dsn,
-            }
-            ours = {f"PBXAPI_{name}": value for name, value in settings.items()}
+            settings = serving(http, agi, (ami_port, username, secret), dsn)
             daemon = Daemon(
-                f"http://{LOOPBACK}:{http}/api/api.php", os.environ | ours, Path(folder) / "log"
+                f"http://{LOOPBACK}:{http}/api/api.php", environment(settings), Path(folder) / "log"
             )
             try:
                 await daemon.start()

@@ -9,18 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.services.daemon import environment
 from tests.services.waiting import eventually_blocking
 
 #: The slowest command, on a loaded machine.
 _TIMEOUT_S = 25
 
 COMMAND = (sys.executable, "-m", "pbxapi")
-
-
-def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment without settings of the machine, and with these, named without prefix."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("PBXAPI_")}
-    return ours | {f"PBXAPI_{name}": value for name, value in (settings or {}).items()}
 
 
 def run(*argv: str | Path, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:

@@ -24,7 +24,8 @@ from pbxapi.actions import ACTIONS
 from pbxapi.commands import demo as demo_command
 from pbxapi.errors import UsageError
 from pbxapi.web.app import BARE_SUCCESS
-from tests.commands.cli import COMMAND, Running, environment, running
+from tests.commands.cli import COMMAND, Running, running
+from tests.services.daemon import environment
 from tests.services.ports import LOOPBACK
 from tests.services.requirements import unavailable
 from tests.services.waiting import eventually_blocking

@@ -15,8 +15,8 @@ import pytest
 from pbxapi.commands.main import main
 from pbxapi.simulator import Simulator, SimulatorOptions
 from pbxapi.simulator.queue_config import QueueConfig
-from tests.commands.cli import COMMAND, environment, failure, run
-from tests.services.daemon import PASSWORD, USERNAME, StartDaemon, seed
+from tests.commands.cli import COMMAND, failure, run
+from tests.services.daemon import PASSWORD, USERNAME, StartDaemon, environment, seed
 from tests.services.ports import LOOPBACK, Ports
 from tests.services.postgres import Database
 from tests.services.waiting import eventually

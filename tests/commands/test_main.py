@@ -16,7 +16,8 @@ from pbxapi import __version__
 from pbxapi.commands import main as command_line
 from pbxapi.commands.main import COMMANDS
 from pbxapi.errors import UsageError
-from tests.commands.cli import COMMAND, environment, failure, run
+from tests.commands.cli import COMMAND, failure, run
+from tests.services.daemon import environment
 from tests.services.ports import LOOPBACK, Ports
 from tests.services.postgres import Database
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.cli import environment, failure, run, running
+from tests.commands.cli import failure, run, running
+from tests.services.daemon import environment
 from tests.services.ports import LOOPBACK, Ports
 from tests.services.waiting import eventually_blocking
 

@@ -1,7 +1,6 @@
 """Everything that takes part: PostgreSQL, simulator, proxy, recordings, and the daemon."""
 
 import asyncio
-import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator
@@ -17,7 +16,7 @@ from pbxapi.simulator.queue_config import QueueConfig
 from tests.endurance import asterisk, jumping_clock
 from tests.endurance.asterisk import AsteriskProcess
 from tests.endurance.recordings import Recordings, record_roots
-from tests.services.daemon import PASSWORD, USERNAME, Daemon
+from tests.services.daemon import PASSWORD, USERNAME, Daemon, environment, serving
 from tests.services.ports import LOOPBACK, Ports
 from tests.services.postgres import Database, PostgresServer, make_server
 from tests.services.proxy import TcpProxy
@@ -84,22 +83,16 @@ def _daemon(
     log: Path,
 ) -> Daemon:
     port = ports.tcp()
-    settings = {
-        "HTTP_LISTEN": f"{LOOPBACK}:{port}",
-        "AMI_PORT": str(proxy.port),
-        "AMI_USERNAME": "pbxapi",
-        "AMI_SECRET": "pbxapi",
-        "FASTAGI_LISTEN": f"{LOOPBACK}:{ports.tcp()}",
-        "DATABASE_DSN": database.dsn,
-        "RECORDS_ROOTS": ",".join(map(str, recordings.roots)),
-        "CLOCK_OFFSET": str(clock),
-    }
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("PBXAPI_")},
-        **{f"PBXAPI_{name}": value for name, value in settings.items()},
-    }
+    settings = serving(
+        port,
+        ports.tcp(),
+        (proxy.port, "pbxapi", "pbxapi"),
+        database.dsn,
+        RECORDS_ROOTS=",".join(map(str, recordings.roots)),
+        CLOCK_OFFSET=str(clock),
+    )
     url = f"http://{LOOPBACK}:{port}/api/api.php"
-    return Daemon(url, environment, log, program=("-m", "tests.endurance.jumping_clock"))
+    return Daemon(url, environment(settings), log, program=("-m", "tests.endurance.jumping_clock"))
 
 
 async def _database(server: PostgresServer) -> Database:

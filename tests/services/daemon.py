@@ -159,6 +159,27 @@ class Daemon:
         return [line for line in lines if line.get("event") == name]
 
 
+def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment without settings of the machine, and with these, named without prefix."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PBXAPI_")}
+    return ours | {f"PBXAPI_{name}": value for name, value in (settings or {}).items()}
+
+
+def serving(
+    http_port: int, agi_port: int, ami: tuple[int, str, str], dsn: str, **more: str
+) -> dict[str, str]:
+    """Settings of a daemon on loopback; `ami` is the port, the user's name, and his secret."""
+    ami_port, username, secret = ami
+    return {
+        "HTTP_LISTEN": f"{LOOPBACK}:{http_port}",
+        "AMI_PORT": str(ami_port),
+        "AMI_USERNAME": username,
+        "AMI_SECRET": secret,
+        "FASTAGI_LISTEN": f"{LOOPBACK}:{agi_port}",
+        "DATABASE_DSN": dsn,
+    } | more
+
+
 StartDaemon = Callable[..., Awaitable[Daemon]]
 
 
@@ -181,21 +202,12 @@ async def start_daemon(
         **overrides: str,
     ) -> Daemon:
         port = ports.tcp()
-        settings = {
-            "HTTP_LISTEN": f"{LOOPBACK}:{port}",
-            "AMI_PORT": str(ami_port),
-            "AMI_USERNAME": ami_username,
-            "AMI_SECRET": ami_secret,
-            "FASTAGI_LISTEN": f"{LOOPBACK}:{ports.tcp()}",
-            "DATABASE_DSN": database.dsn,
-        } | overrides
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PBXAPI_")},
-            **{f"PBXAPI_{name}": value for name, value in settings.items()},
-        }
+        settings = serving(
+            port, ports.tcp(), (ami_port, ami_username, ami_secret), database.dsn, **overrides
+        )
         daemon = Daemon(
             f"http://{LOOPBACK}:{port}/api/api.php",
-            environment,
+            environment(settings),
             tmp_path / f"daemon-{len(daemons)}.log",
             config,
         )

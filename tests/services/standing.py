@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 
 from tests.services.asterisk import Asterisk, Version
-from tests.services.daemon import Daemon, seed
+from tests.services.daemon import Daemon, environment, seed, serving
 from tests.services.ports import LOOPBACK, Ports
 from tests.services.postgres import Database, PostgresServer, fresh, run
 from tests.services.processes import ChildProcess
@@ -38,20 +38,15 @@ class Standing:
         self._log = log
         self._url = f"http://{LOOPBACK}:{port}"
         run(_prepare(database, asterisk.technology))
-        settings = {
-            "HTTP_LISTEN": f"{LOOPBACK}:{port}",
-            "AMI_PORT": str(asterisk.ami_port),
-            "AMI_USERNAME": asterisk.ami_username,
-            "AMI_SECRET": asterisk.ami_secret,
-            "FASTAGI_LISTEN": f"{LOOPBACK}:{ports.tcp()}",
-            "DATABASE_DSN": database.dsn,
-            "RECORDS_ROOTS": str(asterisk.monitor),
-        }
+        ami = (asterisk.ami_port, asterisk.ami_username, asterisk.ami_secret)
+        settings = serving(
+            port, ports.tcp(), ami, database.dsn, RECORDS_ROOTS=str(asterisk.monitor)
+        )
         self._process = ChildProcess(
             [sys.executable, "-m", "pbxapi", "serve"],
             cwd=Path(__file__).resolve().parents[2],
             output=log,
-            env={f"PBXAPI_{name}": value for name, value in settings.items()},
+            env=environment(settings),
         )
 
     @asynccontextmanager
