@@ -13,6 +13,7 @@ from pbxapi.access.passwords import hash_password
 from pbxapi.access.users import PERMISSIONS
 from pbxapi.directory import migrations
 from pbxapi.simulator.queue_config import QueueConfig
+from tests.directory.rows import add_user
 from tests.endurance import asterisk, jumping_clock
 from tests.endurance.asterisk import AsteriskProcess
 from tests.endurance.recordings import Recordings, record_roots
@@ -117,12 +118,7 @@ async def _database(server: PostgresServer) -> Database:
         phones[0],
         phones[-1],
     )
-    await database.execute(
-        "INSERT INTO pbxapi.api_users (username, password_hash, permissions) VALUES ($1, $2, $3)",
-        USERNAME,
-        hash_password(PASSWORD),
-        sorted(PERMISSIONS),
-    )
+    await add_user(database, USERNAME, PASSWORD, permissions=tuple(PERMISSIONS))
     await _call_centre(database, asterisk.queues())
     return database
 

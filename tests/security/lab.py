@@ -24,6 +24,7 @@ from pbxapi.directory.queries import QUERIES
 from pbxapi.simulator import ManagerUser, Simulator, SimulatorOptions
 from pbxapi.simulator.fastagi import Conversation
 from pbxapi.simulator.options import default_devices
+from tests.directory.rows import add_user
 from tests.security.values import SECRET
 from tests.services.ports import LOOPBACK, Ports
 from tests.services.postgres import Database
@@ -124,15 +125,9 @@ async def fill(database: Database, recording: Path) -> None:
         await connection.execute(
             "INSERT INTO pbxapi.cdr (src, dst, recordingfile) VALUES ('1', '2', $1)", str(recording)
         )
-        await connection.execute(
-            "INSERT INTO pbxapi.api_users (username, password_hash, permissions)"
-            " VALUES ($1, $2, $3)",
-            USER,
-            hash_password(PASSWORD),
-            sorted(PERMISSIONS),
-        )
     finally:
         await connection.close()
+    await add_user(database, USER, PASSWORD, permissions=tuple(PERMISSIONS))
 
 
 def make_simulator() -> Simulator:
