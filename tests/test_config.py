@@ -132,7 +132,7 @@ def test_a_list_of_the_environment_is_comma_separated() -> None:
 def test_the_configuration_cannot_be_changed() -> None:
     config = Config()
     with pytest.raises(dataclasses.FrozenInstanceError):
-        config.ami.port = 1  # type: ignore[misc]
+        config.ami.port = 1  # type: ignore[misc]  # what must not be possible
     assert not hasattr(config.ami, "__dict__")
 
 

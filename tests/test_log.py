@@ -354,7 +354,7 @@ def test_a_secret_in_a_traceback_is_masked(output: Output, form: str, text: str)
         fail_in_many_ways(text)
     except ExceptionGroup as error:
         logger.error("a", exc_info=error)  # noqa: TRY400 - errors are logged with what was caught
-        logging.getLogger("asyncio").error("b", exc_info=error)  # noqa: TRY400
+        logging.getLogger("asyncio").error("b", exc_info=error)  # noqa: TRY400 - as above
     assert SECRET not in output.text
     assert output.text.count("ExceptionGroup") >= 2
 

@@ -206,7 +206,7 @@ def unit() -> configparser.ConfigParser:
     parser = configparser.ConfigParser(
         delimiters=("=",), comment_prefixes=("#", ";"), interpolation=None, strict=False
     )
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # how configparser is told to keep capitals
     parser.read_string(UNIT.read_text("utf-8"))
     return parser
 

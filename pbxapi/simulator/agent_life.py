@@ -70,7 +70,7 @@ class AgentLife:
                 penalty=member.penalty,
             )
             queues.remove_member(queue, member)
-            self._later(lambda name=queue.name, config=config: self._return(name, config))  # type: ignore[misc]
+            self._later(lambda name=queue.name, config=config: self._return(name, config))  # type: ignore[misc]  # mypy has no types for defaults of a lambda
 
     def _return(self, name: str, config: MemberConfig) -> None:
         queue = self._pbx.queues.get(name)

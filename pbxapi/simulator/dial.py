@@ -257,7 +257,7 @@ def talk(pbx: Pbx, caller: Channel, peer: Channel) -> Generator[Wait, Any, None]
         phones.start_talking(pbx, channel)
         if channel.local is not None:
             pair = channel.local
-            pbx.scheduler.post(lambda pair=pair: local.optimise(pbx, pair))  # type: ignore[misc]
+            pbx.scheduler.post(lambda pair=pair: local.optimise(pbx, pair))  # type: ignore[misc]  # mypy has no types for defaults of a lambda
     caller.released = Signal()
     yield Wait(caller.released)
     talked = pbx.clock.time() - began

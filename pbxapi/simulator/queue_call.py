@@ -314,7 +314,7 @@ def _bridge(pbx: Pbx, caller: Channel, agent: Channel) -> Steps:
         phones.start_talking(pbx, channel)
         if channel.local is not None:
             pair = channel.local
-            pbx.scheduler.post(lambda pair=pair: local.optimise(pbx, pair))  # type: ignore[misc]
+            pbx.scheduler.post(lambda pair=pair: local.optimise(pbx, pair))  # type: ignore[misc]  # mypy has no types for defaults of a lambda
     caller.released = Signal()
     yield Wait(caller.released)
     caller.cause = causes.NORMAL

@@ -96,7 +96,7 @@ class Consultation:
         """The target answered."""
         self._pbx.tell_dial("DialEnd", None, channel, "DialStatus: ANSWER")
 
-    def identified(self, channel: Channel, number: str, name: str) -> None:  # noqa: ARG002
+    def identified(self, channel: Channel, number: str, name: str) -> None:  # noqa: ARG002 - the signature of those who watch a dial
         """The transferer is told whom he calls."""
         self._pbx.set_connected(self._transferer, number, name)
 

@@ -68,7 +68,7 @@ async def serving(
         # The runner has a server from setup to cleanup.
         connection = partial(
             Connection,
-            runner.server,  # type: ignore[arg-type]
+            runner.server,  # type: ignore[arg-type]  # it is there, see above
             Crowd() if crowd is None else crowd,
             Backlog(Counter() if cut is None else cut),
             short_way,

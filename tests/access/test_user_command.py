@@ -186,7 +186,7 @@ async def test_whoever_is_faster_is_respected(
     monkeypatch.setattr(sys, "stdin", io.StringIO("x\n"))
     args = await asyncio.to_thread(parse, *argv)
     with pytest.raises(UsageError, match=why):
-        await user._TASKS[args.task](Vanishing(is_there=is_there), args)  # type: ignore[arg-type]
+        await user._TASKS[args.task](Vanishing(is_there=is_there), args)  # type: ignore[arg-type]  # a stand-in for the connection
 
 
 @pytest.mark.parametrize(

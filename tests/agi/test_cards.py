@@ -82,4 +82,4 @@ def test_what_was_left_cannot_be_changed_later(clock: Clock) -> None:
     kept = cards.redeem(card)
     assert kept == FIELDS
     with pytest.raises(TypeError):
-        kept["customCDR1"] = "c"  # type: ignore[index]
+        kept["customCDR1"] = "c"  # type: ignore[index]  # what must not be possible

@@ -537,9 +537,9 @@ async def test_a_peer_that_does_not_read_is_unavailable_at_once_and_used_again_w
 
     async def script(connection: Connection) -> None:
         connection.greet()
-        connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        connection.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a StreamWriter's transport reads too
         await reading.wait()
-        connection.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        connection.writer.transport.resume_reading()  # type: ignore[attr-defined]  # a StreamWriter's transport reads too
         while header(await connection.action("Originate"), "Last") == "":
             pass
         connection.answer(await connection.action("Ping"))
@@ -577,9 +577,9 @@ async def test_what_was_unsent_at_the_loss_never_arrives() -> None:
     received: list[bytes] = []
 
     async def script(connection: Connection) -> None:
-        connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        connection.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a StreamWriter's transport reads too
         await reading.wait()
-        connection.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        connection.writer.transport.resume_reading()  # type: ignore[attr-defined]  # a StreamWriter's transport reads too
         received.append(await connection.end())
 
     big = Request("Originate", tuple(("Variable", "A" * 1000) for _ in range(30)))

@@ -114,7 +114,7 @@ async def real(version: str) -> AsyncIterator[Pbx]:
         raise CannotRun(f"Asterisk {version} or SIPp is not here")
     ports = Ports()
     with tempfile.TemporaryDirectory(prefix="pbxapi-bench-") as folder:
-        asterisk = Asterisk(version, tree, Path(folder), ports)  # type: ignore[arg-type]
+        asterisk = Asterisk(version, tree, Path(folder), ports)  # type: ignore[arg-type]  # one of the versions, as text
         await asterisk.aio.start()
         phones = Phones(asterisk, {}, ports)
         try:

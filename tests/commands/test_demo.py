@@ -153,7 +153,7 @@ def test_every_line_that_it_prints_works_and_ctrl_c_ends_all_of_it(
     with demo(folder, "--port", "0", "--asterisk", version) as started:
         before = family(started)
         assert "postgres" in {process.name() for process in before}
-        printed = {re.search(r"&action=(\w+)", line)[1]: line for line in lines(started)}  # type: ignore[index]
+        printed = {re.search(r"&action=(\w+)", line)[1]: line for line in lines(started)}  # type: ignore[index]  # each line has one
         assert sorted(printed) == sorted(ACTIONS)
         wait_for_calls(started)
         answers = {action: paste(line) for action, line in printed.items()}

@@ -48,7 +48,7 @@ def _line(
         outroute_id=more.get("outroute"),
         recording=more.get("recording", False),
         accounts=tuple(
-            Account(id=number * 10 + i, sip_username=name, technology=technology)  # type: ignore[arg-type]
+            Account(id=number * 10 + i, sip_username=name, technology=technology)  # type: ignore[arg-type]  # out of a JSON file
             for i, (technology, name) in enumerate(accounts)
         ),
     )

@@ -37,7 +37,7 @@ def _slices(stream: bytes) -> Iterator[bytes]:
         for ident in _ACTION_ID.findall(message)[:1]:
             number = numbers.setdefault(ident, len(numbers))
             answered = b"\r\nActionID: fz-%d" % ((number - 1) % 9 + 1)
-            message = _ACTION_ID.sub(answered, message, count=1)  # noqa: PLW2901
+            message = _ACTION_ID.sub(answered, message, count=1)  # noqa: PLW2901 - what follows reads it as it is now
         part += message + b"\r\n\r\n"
         if len(part) > _SLICE:
             yield part

@@ -72,7 +72,7 @@ class Traffic:
 
     async def calls(self, count: int, queue: str = REGULAR, **more: float) -> None:
         for _ in range(count):
-            await self.oracle.call(queue, **more)  # type: ignore[arg-type]
+            await self.oracle.call(queue, **more)  # type: ignore[arg-type]  # seconds by name
 
     async def agents(self) -> None:
         """Telephones and others become members."""

@@ -109,7 +109,7 @@ def spoilt(action: str, parameter: str, chance: random.Random, lab: Lab) -> dict
     for name in chosen:
         value = hostile(chance, params[name].text if name in params else LIKE.get(name, ""))
         if not name:  # a name that nobody reads
-            value, name = hostile(chance, ""), hostile(chance, "x").text  # noqa: PLW2901
+            value, name = hostile(chance, ""), hostile(chance, "x").text  # noqa: PLW2901 - another name in the place of none
             if re.split(r"[\[. \0]", name)[0] in params or name in params:
                 continue
         if is_secret_name(name):

@@ -132,7 +132,7 @@ async def test_a_client_that_does_not_read_is_cut() -> None:
         await AmiClient.connect(simulator.port) as client,
     ):
         await client.login()
-        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a StreamWriter's transport reads too
         for number in range(40):
             simulator.place_call(f"Linka_{1000 + number % 20}", "500")
         for _ in range(60):

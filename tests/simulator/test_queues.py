@@ -254,7 +254,7 @@ async def test_a_queue_takes_nobody_more(
     pbx: Pbx, technology: str, changes: dict[str, object], status: str
 ) -> None:
     queues = [
-        dataclasses.replace(q, **changes) if q.name == "FrontaPrazdna" else q  # type: ignore[arg-type]
+        dataclasses.replace(q, **changes) if q.name == "FrontaPrazdna" else q  # type: ignore[arg-type]  # fields by name
         for q in lab_queues(technology)
     ]
     pbx.simulator.queues.config = tuple(queues)

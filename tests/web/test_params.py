@@ -157,9 +157,9 @@ def test_params_behave_as_a_mapping_that_cannot_be_changed() -> None:
     with pytest.raises(KeyError):
         params["c"]
     with pytest.raises(TypeError):
-        params["a"] = "3"  # type: ignore[index]
+        params["a"] = "3"  # type: ignore[index]  # what must not be possible
     with pytest.raises(AttributeError):
-        params.other = 1  # type: ignore[attr-defined]
+        params.other = 1  # type: ignore[attr-defined]  # what must not be possible
 
 
 def test_params_keep_a_copy() -> None:

@@ -13,7 +13,7 @@ BLANK = Channel("1.1", "SIP/a-1", "1.1", "Up", "", "", "", "from-a", 900.0, Fals
 
 def leg(*, owner: Owner | None = None, **fields: object) -> Leg:
     """The row of a channel that is alone."""
-    channel = BLANK._replace(**fields)  # type: ignore[arg-type]
+    channel = BLANK._replace(**fields)  # type: ignore[arg-type]  # fields by name
     [row] = legs({channel.uniqueid: channel}, lambda _name: owner, NOW.monotonic)
     return row
 

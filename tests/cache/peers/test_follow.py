@@ -501,7 +501,7 @@ async def test_thousands_are_asked_about_a_few_at_a_time_and_the_rest_does_not_w
 async def test_lists_come_more_rarely_the_more_peers_there_are() -> None:
     async def period(count: int) -> float:
         daemon = Daemon()
-        daemon.store.sip.peers = dict.fromkeys(map(str, range(count)))  # type: ignore[assignment]
+        daemon.store.sip.peers = dict.fromkeys(map(str, range(count)))  # type: ignore[assignment]  # only their number is looked at
         return daemon.follower._period_s()
 
     assert [await period(n) for n in (0, 300, 5000, 50_000)] == [10, 13, 60, 60]
