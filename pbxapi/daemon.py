@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import structlog
 
+from pbxapi import heap
 from pbxapi.access.credentials import Gatekeeper
 from pbxapi.actions import ACTIONS
 from pbxapi.actions.ports import CallCentre, Ports
@@ -230,6 +231,7 @@ def _tend(group: asyncio.TaskGroup, parts: _Parts, loop_lag: LoopLag) -> list[as
         group.create_task(parts.office.run(parts.pictures.pauses), name="agents"),
         group.create_task(parts.recordings.run(), name="recordings"),
         group.create_task(loop_lag.run(), name="loop lag"),
+        group.create_task(heap.give_back(), name="heap"),
         group.create_task(parts.reloading.run(), name="reloading"),
     ]
 

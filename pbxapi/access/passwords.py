@@ -19,7 +19,8 @@ from pbxapi.faults import Fault
 
 #: OWASP's choice for one lane: 19 MiB, two passes. argon2-cffi's default of four lanes and 64 MiB
 #: would take every core of a PBX at each wrong password.
-_HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+MEMORY_KIB: Final = 19 * 1024
+_HASHER: Final = PasswordHasher(time_cost=2, memory_cost=MEMORY_KIB, parallelism=1)
 _ARGON2ID: Final = "$argon2id$"
 
 #: Checks under way or waiting: of all users, a wait of about a second; and of one name, so that

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from pbxapi import daemon, log
+from pbxapi import daemon, heap, log
 from pbxapi.config import Config
 from pbxapi.config_reading import load
 from pbxapi.garbage import spare_the_loop
@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT; requests under way are still answered. SIGHUP reloads."""
+    heap.keep_small()
     config = load(args.config, environ)
     _configure_log(config)
     notifier = Notifier(environ)

@@ -30,6 +30,12 @@ CALLED_APPLICATIONS: Final = frozenset({"AppDial", "AppDial2", "AppQueue"})
 #: No count of seconds or hours that Asterisk sends has more.
 MAX_DIGITS: Final = 12
 
+#: An event is late by no more: the session gives up a line that stands still for a fraction of it.
+#: What looks later was named by somebody (Originate's ChannelId), or the clock was set.
+MAX_LATE_S: Final = 60.0
+#: A beginning that is wrong by less stays as it is: each event is late by some milliseconds.
+_NOTICED_S: Final = 0.5
+
 #: Extensions that are steps of a dial plan, never a number that somebody dialled.
 _SPECIAL_EXTENSIONS: Final = frozenset({"", "s", "h", "i", "t", "T", "o", "a", "e", "failed"})
 
@@ -141,8 +147,18 @@ def _newchannel(channels: Channels, message: Message, now: Instant) -> Changes:
     # Where a list was faster than this event, all that happened since will follow: begin anew, or
     # what the list could only guess (the number dialled) would stay.
     old = channels.get(uniqueid)
-    began = now.monotonic if old is None else old.began
+    began = _began(uniqueid, now) if old is None else old.began
     return [(uniqueid, _refresh(_blank(uniqueid, began), message))]
+
+
+def _began(uniqueid: str, now: Instant) -> float:
+    """When the channel of a Newchannel began: now, unless it waited behind a slow line.
+
+    Then it began at the end of the second that its Uniqueid names, at the latest. Rounded, so that
+    those of one second are equal whatever the clocks' last digits are, and their order is told.
+    """
+    late_s = now.epoch - _created(uniqueid) - 1
+    return round(now.monotonic - late_s, 1) if 0 < late_s <= MAX_LATE_S else now.monotonic
 
 
 def _snapshot(channels: Channels, message: Message, _now: Instant) -> Changes:
@@ -255,7 +271,7 @@ def list_item(
 
     A channel without `old` is one whose beginning nobody told: it began after `unseen_since`, the
     monotonic instant at which the last event was seen. Of an event that was still on its way then,
-    `Duration` knows better: a channel is at least as old as it says.
+    or that was late, `Duration` knows better: a channel is at least as old as it says.
 
     Returns:
         None for an item without Uniqueid.
@@ -263,29 +279,44 @@ def list_item(
     uniqueid = fields.get("Uniqueid", "")
     if not uniqueid:
         return None
+    duration_s = _duration_s(fields.get("Duration", ""))
+    latest = now.monotonic - duration_s
     if old is None:
-        least_s, most_s = _age_s(uniqueid, fields.get("Duration", ""), now)
+        least_s, most_s = _age_s(uniqueid, duration_s, now)
         likely = now.monotonic - (least_s + most_s) / 2
         old = _blank(uniqueid, min(max(likely, unseen_since), now.monotonic - least_s))
+    elif _NOTICED_S < old.began - latest <= MAX_LATE_S:
+        old = old._replace(began=latest)
     return _take_over(_running(old, fields.get("Application", "")), fields)
 
 
-def _age_s(uniqueid: str, duration: str, now: Instant) -> tuple[float, float]:
+def _duration_s(duration: str) -> float:
+    """Seconds of a `Duration` such as 00:01:05."""
+    hours, _, rest = duration.partition(":")
+    minutes, _, seconds = rest.partition(":")
+    return float(_number(hours) * 3600 + _number(minutes) * 60 + _number(seconds))
+
+
+def _created(uniqueid: str) -> float:
+    """The second of Asterisk's wall clock that a Uniqueid names (`[system name-]epoch.serial`).
+
+    Not a number, which compares with nothing, where somebody chose one (Originate's ChannelId).
+    """
+    created, _, _ = uniqueid.rpartition("-")[2].partition(".")
+    named = created.isascii() and created.isdigit() and len(created) <= MAX_DIGITS
+    return float(created) if named else math.nan
+
+
+def _age_s(uniqueid: str, duration_s: float, now: Instant) -> tuple[float, float]:
     """A channel's age in seconds, at least and at most.
 
     `Duration` gives it in whole seconds, and so does the epoch in the Uniqueid, cut off at another
-    instant: where both agree, the truth is where they overlap. A Uniqueid that somebody chose
-    (Originate's ChannelId) tells nothing.
+    instant: where both agree, the truth is where they overlap.
     """
-    hours, _, rest = duration.partition(":")
-    minutes, _, seconds = rest.partition(":")
-    low = float(_number(hours) * 3600 + _number(minutes) * 60 + _number(seconds))
-    high = low + 1
-    created, _, _ = uniqueid.rpartition("-")[2].partition(".")
-    if created.isascii() and created.isdigit() and len(created) <= MAX_DIGITS:
-        since = now.epoch - int(created)
-        if low <= since and since - 1 <= high:
-            low, high = max(low, since - 1), min(high, since)
+    low, high = duration_s, duration_s + 1
+    since = now.epoch - _created(uniqueid)
+    if low <= since and since - 1 <= high:
+        low, high = max(low, since - 1), min(high, since)
     return low, high
 
 

@@ -331,11 +331,50 @@ def test_a_channel_whose_beginning_was_on_its_way_is_as_old_as_its_list_says() -
         assert NOW.monotonic - channel.began == age_s
 
 
-def test_a_channel_that_is_known_keeps_its_beginning_in_a_list() -> None:
-    fields = {"Uniqueid": "1.1", "Duration": "00:05:00", "Channel": "SIP/a-1"}
-    channel = list_item(known, fields, NOW)
+@pytest.mark.parametrize(
+    ("late_s", "began_s_ago"),
+    [(-0.5, 0.0), (0.9, 0.0), (4.5, 3.5), (60.9, 59.9), (61.1, 0.0), (86400.0, 0.0)],
+)
+def test_a_channel_whose_event_was_late_began_in_the_second_of_its_uniqueid(
+    late_s: float, began_s_ago: float
+) -> None:
+    """At its end, and not where the Uniqueid cannot be a second of Asterisk's clock."""
+    now = Instant(NOW.monotonic, NOW.epoch + late_s)
+    event = message("Newchannel", Uniqueid=f"lab-{NOW.epoch:.0f}.7")
+    [channel] = reduced({}, event, now).values()
+    assert now.monotonic - channel.began == pytest.approx(began_s_ago, abs=0.05)
+
+
+def test_late_channels_of_one_second_keep_their_order() -> None:
+    ids = [f"{NOW.epoch:.0f}.{serial}" for serial in (9, 10, 11)]
+    channels: dict[str, Channel] = {}
+    for later_s, uniqueid in zip((5.0, 5.1234567, 5.7654321), ids, strict=True):
+        now = Instant(NOW.monotonic + later_s, NOW.epoch + later_s)
+        channels = reduced(channels, message("Newchannel", Uniqueid=uniqueid), now)
+    assert len({channel.began for channel in channels.values()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("duration", "age_s"),
+    [("00:00:09", 10.0), ("00:00:10", 10.0), ("00:00:11", 11.0), ("00:01:10", 70.0)],
+)
+def test_a_channel_that_is_known_is_as_old_as_its_list_says(duration: str, age_s: float) -> None:
+    fields = {"Uniqueid": "1.1", "Duration": duration, "Channel": "SIP/a-1"}
+    channel = list_item(known._replace(began=NOW.monotonic - 10.0), fields, NOW)
     assert channel is not None
-    assert channel.began == known.began
+    assert NOW.monotonic - channel.began == age_s
+
+
+@pytest.mark.parametrize(("duration", "late_s"), [("00:00:10", 0.4), ("00:05:00", 290.0)])
+def test_a_channel_that_is_known_keeps_its_beginning_in_a_list(
+    duration: str, late_s: float
+) -> None:
+    """What each event is late by is no difference, and of hours a clock that was set tells."""
+    fields = {"Uniqueid": "1.1", "Duration": duration, "Channel": "SIP/a-1"}
+    began = NOW.monotonic - 10.0 if late_s > 1 else NOW.monotonic - 10.0 + late_s
+    channel = list_item(known._replace(began=began), fields, NOW)
+    assert channel is not None
+    assert channel.began == began
 
 
 def test_a_transfer_reaches_through_half_of_a_local_channel() -> None:

@@ -16,7 +16,7 @@ def newchannel(uniqueid: str, exten: str = "1000", **more: str) -> Message:
 
 
 def item(uniqueid: str, **more: str) -> dict[str, str]:
-    return {"Uniqueid": uniqueid, "Channel": f"SIP/a-{uniqueid}", "Duration": "00:00:01", **more}
+    return {"Uniqueid": uniqueid, "Channel": f"SIP/a-{uniqueid}", "Duration": "00:00:00", **more}
 
 
 def listed(store: ChannelStore, *uniqueids: str) -> Difference:
