@@ -76,15 +76,16 @@ class _Pictures:
     """What the PBX looks like, and who keeps it so.
 
     Args:
-        asterisk_time: Seconds since the epoch by the clock of Asterisk's host.
+        asterisk_time: Seconds since the epoch by the clock of Asterisk's host, or by ours.
+        told_time: The same; not a number until Asterisk has told.
     """
 
-    def __init__(self, asterisk_time: Callable[[], float]) -> None:
+    def __init__(self, asterisk_time: Callable[[], float], told_time: Callable[[], float]) -> None:
         self.channels = ChannelStore()
         self._queue_store = QueueStore()
         self.queues = QueueBoard(self._queue_store)
         self.peers = PeerStore()
-        self._channel_follower = ChannelFollower(self.channels)
+        self._channel_follower = ChannelFollower(self.channels, told_time)
         self._queue_follower = QueueFollower(self._queue_store, asterisk_time)
         self._peer_follower = PeerFollower(self.peers)
         self.queues_listed_anew = self._queue_follower.listed_anew
@@ -283,7 +284,10 @@ async def run(
     """
     reloading = reloading or Reloading(config, lambda: config)
     notifier = notifier or Notifier({})
-    pictures = _Pictures(lambda: manager.asterisk_time())  # noqa: PLW0108 - it is made below
+    pictures = _Pictures(
+        lambda: manager.asterisk_time(),  # noqa: PLW0108 - it is made below
+        lambda: manager.told_time(),  # noqa: PLW0108 - the same
+    )
     manager = _make_manager(config.ami, pictures.listener)
     cards = CallCards(time.monotonic)
     agi_tally = CallTally()

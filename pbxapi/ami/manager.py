@@ -6,6 +6,7 @@ fails with the cause of the loss, and whether to ask again is its caller's decis
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -111,7 +112,8 @@ class AmiManager:
         self._secret = secret
         self._listener = listener
         self._session: AmiSession | None = None
-        self._clock_offset_s = time.time() - time.monotonic()
+        self._clock_offset_s = math.nan
+        self._own_clock_offset_s = time.time() - time.monotonic()
         self._past = Traffic()
         self.connects = 0
         self.login_refusals = 0
@@ -212,12 +214,17 @@ class AmiManager:
         with contextlib.suppress(ValueError):
             self._clock_offset_s = float(pong.get("Timestamp")) - time.monotonic()
 
-    def asterisk_time(self) -> float:
+    def told_time(self) -> float:
         """Seconds since the epoch by the clock of Asterisk's host, known from its last pong.
 
-        Our own wall clock may be set at any moment, so it counts only until the first pong.
+        Not a number, which compares with nothing, until there was one.
         """
         return time.monotonic() + self._clock_offset_s
+
+    def asterisk_time(self) -> float:
+        """The same, and our own wall clock until the first pong: it may be set at any moment."""
+        told = self.told_time()
+        return time.monotonic() + self._own_clock_offset_s if math.isnan(told) else told
 
     def _report(self, failure: Exception, delay_s: float, failures: int) -> None:
         """Say it loudly where somebody has to act, once where it passes by itself."""

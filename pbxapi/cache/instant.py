@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Instant(NamedTuple):
-    """One moment by both clocks, in seconds."""
+    """One moment by our monotonic clock and by the wall clock of Asterisk's host, in seconds."""
 
     monotonic: float
     epoch: float

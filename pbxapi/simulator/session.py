@@ -238,7 +238,7 @@ class Session(asyncio.Protocol):
     # bytes
 
     def _send(self, data: bytes) -> None:
-        if self._transport is None or not data:
+        if self._transport is None or self._transport.is_closing() or not data:
             return
         faults = self._faults
         if self._trickle or faults.stalled or faults.bytes_per_write:

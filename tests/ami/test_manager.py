@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import itertools
+import math
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -238,6 +239,7 @@ async def test_our_own_clock_may_be_set(monkeypatch: pytest.MonkeyPatch) -> None
     with capture_logs():
         async with managed(serve) as (manager, _, _):
             before = manager.asterisk_time()
+            assert math.isnan(manager.told_time())
             monkeypatch.setattr(time, "time", lambda: 0.0)
             assert 0 <= manager.asterisk_time() - before < 60
             await eventually(
@@ -247,6 +249,7 @@ async def test_our_own_clock_may_be_set(monkeypatch: pytest.MonkeyPatch) -> None
             )
             monkeypatch.setattr(time, "time", lambda: 1e9)
             assert abs(manager.asterisk_time() - 1795461508.123456) < 60
+            assert abs(manager.told_time() - 1795461508.123456) < 60
 
 
 async def test_a_pong_without_a_time_changes_nothing() -> None:

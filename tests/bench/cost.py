@@ -32,7 +32,7 @@ def newchannel(number: int) -> bytes:
 async def measure(channels: int) -> tuple[float, float]:
     """CPU seconds per 100,000 events, and the bytes that the channels keep in memory."""
     be_like_the_daemon()
-    pictures = _Pictures(time.time)
+    pictures = _Pictures(time.time, time.time)
     session = AmiSession(pictures.listener.wanted, pictures.listener.event)
     data = traffic.events(COPIES)
     feed(session, traffic.BANNER + traffic.events(1))

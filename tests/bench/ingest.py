@@ -38,7 +38,7 @@ def rates(events: int, runs: Mapping[str, Callable[[], object]]) -> dict[str, fl
 
 async def ours(data: bytes) -> None:
     """Into all pictures that the daemon keeps, as asyncio would hand the bytes over."""
-    pictures = _Pictures(time.time)
+    pictures = _Pictures(time.time, time.time)
     session = AmiSession(pictures.listener.wanted, pictures.listener.event)
     feed(session, traffic.BANNER + data)
     assert any(pictures.listener.counts.values()), "the events came nowhere"
@@ -46,7 +46,7 @@ async def ours(data: bytes) -> None:
 
 async def decoding(data: bytes) -> None:
     """The same without anybody who wants to know what is in the events."""
-    session = AmiSession(_Pictures(time.time).listener.wanted, lambda _event: None)
+    session = AmiSession(_Pictures(time.time, time.time).listener.wanted, lambda _event: None)
     feed(session, traffic.BANNER + data)
 
 

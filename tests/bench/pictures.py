@@ -34,7 +34,7 @@ async def following(
     port: int, username: str = "pbxapi", secret: str = "pbxapi"
 ) -> AsyncIterator[_Pictures]:
     """Pictures that are kept in step with the AMI server on this port."""
-    pictures = _Pictures(time.time)
+    pictures = _Pictures(time.time, time.time)
     manager = AmiManager(
         host="127.0.0.1",
         port=port,

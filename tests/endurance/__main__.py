@@ -32,8 +32,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="the report for machines")
     parser.add_argument("--log", type=Path, help="copy of the daemon's log")
+    parser.add_argument("--kill", action="store_true", help="kill the daemon now and then, too")
     args = parser.parse_args()
-    report = asyncio.run(run(args.minutes * 60, args.seed, args.log))
+    report = asyncio.run(run(args.minutes * 60, args.seed, args.log, kill=args.kill))
     if args.json:
         args.json.write_text(json.dumps(report, indent=1))
     print(text_of(report))

@@ -82,8 +82,7 @@ class Clients:
                 raw = await got.read()
                 content_type = got.headers["Content-Type"]
         except (aiohttp.ClientError, TimeoutError) as error:
-            took_s = time.monotonic() - began
-            self._book.wrong.append(f"{action} was not answered: {error!r} after {took_s:.1f} s")
+            self._book.unanswered(action, error, began)
             return {}
         return self._book.note(action, raw, got.status, content_type, began)
 

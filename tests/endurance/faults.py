@@ -3,11 +3,11 @@
 import asyncio
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from tests.endurance import jumping_clock
-from tests.endurance.verdict import Book
+from tests.endurance.verdict import DAEMON, Book
 from tests.endurance.world import World
 
 #: Seconds between two faults of one stream.
@@ -18,32 +18,44 @@ _JUMPS_S: Final = (-86400.0, -3600.0, -90.0, -7.0, 7.0, 90.0, 3600.0, 86400.0)
 _STALL_S: Final = (0.5, 14.0)
 
 
-class Faults:
-    """Does things to the world until it is told to stop; then all is as it was."""
+#: What it is done to, and how.
+Fault = tuple[str, Callable[["Faults"], Awaitable[None]]]
 
-    def __init__(self, world: World, book: Book, seed: int) -> None:
+
+class Faults:
+    """Does things to the world until it is told to stop; then all is as it was.
+
+    Args:
+        world: What they are done to.
+        book: Where it is written down.
+        seed: Of what is done when.
+        kill: Whether the daemon itself is killed too.
+    """
+
+    def __init__(self, world: World, book: Book, seed: int, *, kill: bool) -> None:
         self._world = world
         self._book = book
         self._random = random.Random(seed + 1)
         self._stopping = asyncio.Event()
+        self._streams = [FAULTS, FAULTS, DEADLY] if kill else [FAULTS, FAULTS]
         #: One fault of a kind at a time, by what it is done to.
         self._turns = {what: asyncio.Lock() for what in ("asterisk", "database", "disk", "clock")}
 
     async def run(self) -> None:
-        """Two streams of faults, so that they meet now and then."""
+        """Two streams of faults, so that they meet now and then, and one of deaths if need be."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._stream())
-            group.create_task(self._stream())
+            for kinds in self._streams:
+                group.create_task(self._stream(kinds))
 
     def stop(self) -> None:
         """Begin no more faults; those that are on are ended in their time."""
         self._stopping.set()
 
-    async def _stream(self) -> None:
+    async def _stream(self, kinds: Mapping[str, Fault]) -> None:
         while not self._stopping.is_set():
             await asyncio.sleep(self._random.uniform(*PAUSE_S))
-            name = self._random.choice(sorted(FAULTS))
-            what, fault = FAULTS[name]
+            name = self._random.choice(sorted(kinds))
+            what, fault = kinds[name]
             if name == "disk full" and not self._world.recordings.can_be_full:
                 continue
             async with self._turns[what]:
@@ -105,12 +117,20 @@ class Faults:
         if self._random.random() < 0.5:
             jumping_clock.set_clock(self._world.clock, 0.0)
 
+    async def daemon_killed(self) -> None:
+        await asyncio.sleep(self._seconds(0, 15))
+        window = self._book.begin(DAEMON)
+        await self._world.daemon.stop(signal.SIGKILL)
+        await asyncio.sleep(self._seconds(0.1, 2))
+        await self._world.daemon.start()
+        window.ended = asyncio.get_running_loop().time()
+
     async def hangup_signal(self) -> None:
         self._world.daemon.send_signal(signal.SIGHUP)
         await asyncio.sleep(0.5)
 
 
-FAULTS: Final = {
+FAULTS: Final[Mapping[str, Fault]] = {
     "AMI cut": ("asterisk", Faults.ami_cut),
     "AMI cut in a message": ("asterisk", Faults.ami_cut_in_a_message),
     "AMI stalled": ("asterisk", Faults.ami_stalled),
@@ -123,3 +143,5 @@ FAULTS: Final = {
     "clock jumped": ("clock", Faults.clock_jumped),
     "SIGHUP": ("clock", Faults.hangup_signal),
 }
+#: Takes turns with what sends a signal, which needs somebody who hears it.
+DEADLY: Final[Mapping[str, Fault]] = {"daemon killed": ("clock", Faults.daemon_killed)}

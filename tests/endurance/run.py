@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,19 +44,23 @@ MOST_KIB_PER_MINUTE: Final = 50.0
 _LONG_S: Final = 1200.0
 
 
-async def run(seconds: float, seed: int, log: Path | None = None) -> dict[str, Any]:
+async def run(
+    seconds: float, seed: int, log: Path | None = None, *, kill: bool = False
+) -> dict[str, Any]:
     """Let it all happen; `wrong` in the report is empty if everything went well.
 
     Args:
         seconds: For how long there are faults.
         seed: Of what is random here; when it happens is up to the machine.
         log: Where a copy of the daemon's log goes.
+        kill: Let the daemon be killed now and then, too. What a process takes in the long run is
+            then not looked at, since none runs for long.
     """
     ports = Ports()
     try:
         async with the_world(seed, ports) as world:
             try:
-                return await _Run(world, seed).go(seconds)
+                return await _Run(world, seed, kill=kill).go(seconds)
             finally:
                 if log is not None:
                     shutil.copy(world.daemon.log, log)
@@ -64,14 +69,14 @@ async def run(seconds: float, seed: int, log: Path | None = None) -> dict[str, A
 
 
 class _Run:
-    def __init__(self, world: World, seed: int) -> None:
+    def __init__(self, world: World, seed: int, *, kill: bool) -> None:
         self._world = world
         self._seed = seed
+        self._kill = kill
         self._book = Book()
         self._samples: list[Sample] = []
         self._inside: list[Numbers] = []
         self._began = time.monotonic()
-        self._process = psutil.Process(world.daemon.pid)
 
     async def go(self, seconds: float) -> dict[str, Any]:
         at_first = descriptors(self._process)
@@ -98,12 +103,14 @@ class _Run:
         at_last = descriptors(self._process)
         await self._look_inside()
         trend = slopes(self._samples, _WARM_UP * seconds)
-        wrong += self._leaks(at_first, at_last, trend, seconds)
+        if not self._kill:
+            wrong += self._leaks(at_first, at_last, trend, seconds)
         wrong += self._complaints()
         return self._report(seconds, truth.compared, at_first, at_last, trend)
 
     async def _storm(self, seconds: float) -> None:
-        clients, faults = (kind(self._world, self._book, self._seed) for kind in (Clients, Faults))
+        clients = Clients(self._world, self._book, self._seed)
+        faults = Faults(self._world, self._book, self._seed, kill=self._kill)
         asking, spoiling = asyncio.create_task(clients.run()), asyncio.create_task(faults.run())
         await asyncio.wait({asking, spoiling}, timeout=seconds, return_when="FIRST_COMPLETED")
         faults.stop()
@@ -111,9 +118,14 @@ class _Run:
         clients.stop()
         await asking
 
+    @property
+    def _process(self) -> psutil.Process:
+        return psutil.Process(self._world.daemon.pid)
+
     async def _watch(self) -> None:
         while True:
-            self._samples.append(sample(self._process, time.monotonic() - self._began))
+            with suppress(psutil.NoSuchProcess):  # it was killed just now
+                self._samples.append(sample(self._process, time.monotonic() - self._began))
             await asyncio.sleep(_SAMPLE_S)
 
     async def _watch_inside(self) -> None:

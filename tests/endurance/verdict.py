@@ -26,6 +26,8 @@ SLACK_S: Final = 2.0
 #: How long an error may outlive its cause: a reconnect with back-off, a list, a first picture.
 AFTERMATH_S: Final = 12.0
 
+#: What explains everything while it is gone.
+DAEMON: Final = "daemon"
 #: Codes that only something that is gone explains.
 CAUSES: Final = {"900": "asterisk", "904": "asterisk", "906": "", "901": "database", "812": "disk"}
 #: 811: a move that was cut off is finished just now, and the source has its new name already.
@@ -82,9 +84,11 @@ class Book:
         return window
 
     def was_gone(self, what: str, began: float, ended: float) -> bool:
-        """Whether it was gone during that time, or shortly before."""
+        """Whether it, or the daemon itself, was gone during that time, or shortly before."""
         return any(
-            window.what == what and window.began <= ended and began <= window.ended + AFTERMATH_S
+            window.what in (what, DAEMON)
+            and window.began <= ended
+            and began <= window.ended + AFTERMATH_S
             for window in self.windows
         )
 
@@ -127,6 +131,14 @@ class Book:
             self.wrong.append(f"{action}: unexpected error {errno}: {reason}")
         elif cause and not self.was_gone(cause, began, ended):
             self.wrong.append(f"{action}: error {errno} though {cause} was there: {reason}")
+
+    def unanswered(self, action: str, error: Exception, began: float) -> None:
+        """A request had no answer: nobody listened, or it took too long."""
+        ended = time.monotonic()
+        self.requests[f"{action} unanswered"] += 1
+        if not self.was_gone(DAEMON, began, ended):
+            took_s = ended - began
+            self.wrong.append(f"{action} was not answered: {error!r} after {took_s:.1f} s")
 
     def doubled(self) -> list[str]:
         """Originates that reached Asterisk more often than once, or never though it was said."""

@@ -51,7 +51,7 @@ class World:
     def __init__(self) -> None:
         self.channels, self.queues, self.peers = ChannelStore(), QueueStore(), PeerStore()
         self.followers = Followers(
-            ChannelFollower(self.channels),
+            ChannelFollower(self.channels, time.time),
             QueueFollower(self.queues, time.time),
             PeerFollower(self.peers),
         )

@@ -29,7 +29,7 @@ class NoQueries:
 def make_sources() -> Sources:
     """As before anything has happened, but with each kind of thing counted once."""
     channels = ChannelStore()
-    listener = Followers(ChannelFollower(channels))
+    listener = Followers(ChannelFollower(channels, time.time))
     manager = AmiManager(host="x", port=1, username="x", secret="x", listener=listener)
     sources = Sources(
         requests=RequestTally(ACTIONS),

@@ -84,7 +84,7 @@ def nobody(_account: str) -> Owner | None:
 async def daemon(simulator: Simulator) -> AsyncIterator[Ports]:
     """The daemon's objects between an action and Asterisk."""
     store = ChannelStore()
-    follower = ChannelFollower(store)
+    follower = ChannelFollower(store, time.time)
     manager = AmiManager(
         host="127.0.0.1",
         port=simulator.port,

@@ -6,6 +6,7 @@ to repair what events may have missed; in between events alone keep the picture.
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import NoReturn
 
 import structlog
@@ -23,12 +24,20 @@ _log = structlog.get_logger()
 
 
 class ChannelFollower:
-    """The one writer of a `ChannelStore`; told of sessions and events by the AMI manager."""
+    """The one writer of a `ChannelStore`; told of sessions and events by the AMI manager.
+
+    Args:
+        store: What it writes.
+        asterisk_time: Seconds since the epoch by the clock of Asterisk's host; not a number as long
+            as that is not known. Our own clock would not do: each second that they differ by would
+            look like one that a channel is older.
+    """
 
     wanted = frozenset(REDUCERS) | RELIST_EVENTS | {"Shutdown"}
 
-    def __init__(self, store: ChannelStore) -> None:
+    def __init__(self, store: ChannelStore, asterisk_time: Callable[[], float]) -> None:
         self._store = store
+        self._asterisk_time = asterisk_time
         self._relisting = Relisting()
         self.lists = 0
         self.repaired = 0
@@ -49,7 +58,7 @@ class ChannelFollower:
         """One event of the session."""
         name = message.event
         if name in REDUCERS:
-            self._store.apply(message, _now())
+            self._store.apply(message, self._now())
         elif name in RELIST_EVENTS:
             self._relisting.ask()
         elif name == "Shutdown":
@@ -66,7 +75,7 @@ class ChannelFollower:
         started = time.monotonic()
         try:
             await lister.request_list(
-                CORE_SHOW_CHANNELS, lambda message: collected.item(message.fields, _now())
+                CORE_SHOW_CHANNELS, lambda message: collected.item(message.fields, self._now())
             )
         except PbxRefused as error:
             self._store.abandon(collected)
@@ -96,6 +105,5 @@ class ChannelFollower:
             took_ms=round(took_s * 1000, 1),
         )
 
-
-def _now() -> Instant:
-    return Instant(time.monotonic(), time.time())
+    def _now(self) -> Instant:
+        return Instant(time.monotonic(), self._asterisk_time())

@@ -345,6 +345,16 @@ def test_a_channel_whose_event_was_late_began_in_the_second_of_its_uniqueid(
     assert now.monotonic - channel.began == pytest.approx(began_s_ago, abs=0.05)
 
 
+def test_as_long_as_asterisks_clock_is_not_known_no_event_is_late() -> None:
+    now = Instant(NOW.monotonic, math.nan)
+    [channel] = reduced({}, message("Newchannel", Uniqueid="1795459990.1"), now).values()
+    assert channel.began == now.monotonic
+    fields = {"Uniqueid": "1795459990.1", "Duration": "00:00:10"}
+    listed = list_item(None, fields, now)
+    assert listed is not None
+    assert now.monotonic - listed.began == 10.5
+
+
 def test_late_channels_of_one_second_keep_their_order() -> None:
     ids = [f"{NOW.epoch:.0f}.{serial}" for serial in (9, 10, 11)]
     channels: dict[str, Channel] = {}

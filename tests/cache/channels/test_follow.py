@@ -1,6 +1,7 @@
 """ChannelFollower: when the channels are listed, and what is said about it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -43,7 +44,7 @@ class Lister:
 @asynccontextmanager
 async def following(lister: Lister) -> AsyncIterator[tuple[ChannelFollower, ChannelStore]]:
     store = ChannelStore()
-    follower = ChannelFollower(store)
+    follower = ChannelFollower(store, time.time)
     task = asyncio.create_task(follower.run(lister))
     try:
         yield follower, store
@@ -243,5 +244,5 @@ async def test_a_loss_makes_the_picture_grow_old() -> None:
 
 async def test_a_shutdown_is_said() -> None:
     with capture_logs() as logs:
-        ChannelFollower(ChannelStore()).event(message("Shutdown", Restart="True"))
+        ChannelFollower(ChannelStore(), time.time).event(message("Shutdown", Restart="True"))
     assert logs == [{"event": "ami.shutdown", "log_level": "warning", "restart": "True"}]
