@@ -46,10 +46,11 @@ def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    args = make_parser(argv).parse_args(argv)
     # asyncio's own handler would only cancel a task: Ctrl-C at a prompt would have to be repeated.
     signal.signal(signal.SIGINT, _interrupt)
     try:
+        # To import the command may take a second, in which somebody thinks better of it.
+        args = make_parser(argv).parse_args(argv)
         code: int = asyncio.run(_module(args.command).run(args, os.environ))
     except PbxapiError as error:
         code = _fail(error)

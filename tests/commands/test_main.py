@@ -250,6 +250,22 @@ def test_errors_that_users_cause_are_exit_codes(
     assert capsys.readouterr().err == said
 
 
+def test_ctrl_c_while_the_command_is_being_imported_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That takes longer than anything else before a command begins."""
+
+    def interrupted(_name: str) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr("importlib.import_module", interrupted)
+    try:
+        assert command_line.main(["db", "status"]) == 128 + signal.SIGINT
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     "raised",
     [RuntimeError("a bug"), ExceptionGroup("", [UsageError("a"), RuntimeError("a bug")])],
