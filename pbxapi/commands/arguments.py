@@ -5,6 +5,9 @@ import math
 
 from pbxapi import config_values
 
+#: More than any PBX has; an Asterisk that is simulated would not come up in sensible time.
+MAX_POPULATION = 100_000
+
 
 def port(text: str) -> int:
     """A TCP port, or 0 for any that is free."""
@@ -22,6 +25,14 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 0: {text!r}")
     return int(text)
+
+
+def population(text: str) -> int:
+    """A number of things that all live in memory."""
+    number = count(text)
+    if number > MAX_POPULATION:
+        raise argparse.ArgumentTypeError(f"must be at most {MAX_POPULATION}: {text}")
+    return number
 
 
 def rate(text: str) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from pbxapi import log
-from pbxapi.commands.arguments import count, host, port, rate
+from pbxapi.commands.arguments import count, host, population, port, rate
 from pbxapi.errors import UsageError
 from pbxapi.simulator.options import ManagerUser, SimulatorOptions, default_devices
 from pbxapi.simulator.queue_config import call_centre
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--asterisk", type=int, choices=(16, 22), default=22, help="which version")
     parser.add_argument("--username", default="pbxapi", help="manager user")
     parser.add_argument("--secret", default="pbxapi", help="its secret; this is no real PBX")
-    parser.add_argument("--calls", type=count, default=0, help="calls at once, on average")
+    parser.add_argument("--calls", type=population, default=0, help="calls at once, on average")
     parser.add_argument("--cps", type=rate, default=1.0, help="calls begun a second")
     parser.add_argument(
         "--ramp",
@@ -32,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="when --calls are to be there; without it they come as --cps brings them",
     )
-    parser.add_argument("--peers", type=count, default=20, help="phones, Linka_1000 and on")
-    parser.add_argument("--queues", type=count, default=0, help="queues, at 70000 and on")
+    parser.add_argument("--peers", type=population, default=20, help="phones, Linka_1000 and on")
+    parser.add_argument("--queues", type=population, default=0, help="queues, at 70000 and on")
     parser.add_argument(
-        "--agents", type=count, default=0, help="agents of these queues, each at a phone"
+        "--agents", type=population, default=0, help="agents of these queues, each at a phone"
     )
     parser.add_argument(
         "--agent-life",

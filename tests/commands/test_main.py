@@ -63,6 +63,7 @@ def test_help_names_every_command() -> None:
         "simulate --cps x",
         "simulate --host a/b",
         "simulate --seed x",
+        "simulate --queues 100001",
     ],
 )
 def test_bad_usage_is_exit_code_2_and_says_how_it_is_used(argv: str) -> None:
