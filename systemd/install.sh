@@ -18,7 +18,7 @@ on_systemd() { [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; }
 install_program() {
 	rm -rf build # what an earlier version has left would be installed too
 	"$PYTHON" -m venv "$DESTDIR$PREFIX"
-	"$DESTDIR$PREFIX/bin/pip" install --quiet --disable-pip-version-check --upgrade .
+	"$DESTDIR$PREFIX/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade .
 	if [ -n "$DESTDIR" ]; then
 		# Scripts begin with the path of their interpreter, and tracebacks tell that of a module.
 		"$PYTHON" -m compileall -q -f -s "$DESTDIR" "$DESTDIR$PREFIX/lib"
@@ -34,7 +34,9 @@ install_units() {
 	sed "s#/opt/pbxapi/#$PREFIX/#" systemd/pbxapi.service >"$units/pbxapi.service"
 	install -m 644 systemd/pbxapi.socket "$units/"
 	install -m 644 systemd/pbxapi.sysusers "$DESTDIR/etc/sysusers.d/pbxapi.conf"
-	install -m 644 systemd/pbxapi.tmpfiles "$DESTDIR/etc/tmpfiles.d/pbxapi.conf"
+	# Says who the proxy is and, where it is not pbxapi, the daemon: the administrator's once it is there.
+	[ -e "$DESTDIR/etc/tmpfiles.d/pbxapi.conf" ] ||
+		install -m 644 systemd/pbxapi.tmpfiles "$DESTDIR/etc/tmpfiles.d/pbxapi.conf"
 	[ -n "$DESTDIR" ] || systemd-sysusers pbxapi.conf
 	if on_systemd; then
 		systemd-tmpfiles --create pbxapi.conf
@@ -44,14 +46,16 @@ install_units() {
 
 # What is there already is the administrator's.
 install_configuration() {
-	install -d -m 750 "$etc"
-	[ -e "$etc/pbxapi.toml" ] || install -m 640 systemd/pbxapi.toml.sample "$etc/pbxapi.toml"
+	group=pbxapi
+	[ -z "$DESTDIR" ] || group=$(id -g)
+	[ -d "$etc" ] || install -d -m 750 -g "$group" "$etc"
+	[ -e "$etc/pbxapi.toml" ] ||
+		install -m 640 -g "$group" systemd/pbxapi.toml.sample "$etc/pbxapi.toml"
 	[ -z "$DESTDIR" ] || return 0
 	[ -e "$etc/ami-secret" ] ||
 		(umask 077 && head -c 24 /dev/urandom | base64 >"$etc/ami-secret")
 	[ -e "$etc/database-dsn" ] ||
 		(umask 077 && echo 'postgresql://pbxapi@/pbxapi' >"$etc/database-dsn")
-	chgrp pbxapi "$etc" "$etc/pbxapi.toml"
 }
 
 uninstall() {

@@ -3,6 +3,7 @@
 import ast
 import configparser
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -202,7 +203,24 @@ def test_nothing_is_of_the_machine_that_it_was_written_on() -> None:
     assert found == []
 
 
+#: Keys that systemd takes as a list, one line for each entry; any other may stand there once.
+MAY_REPEAT = {"Environment", "LoadCredential", "SystemCallFilter"}
+
+
+def repeated_keys(text: str) -> set[str]:
+    """Keys that stand twice in one section."""
+    sections = re.split(r"^\[.*\]$", text, flags=re.MULTILINE)
+    keys = [Counter(re.findall(r"^(\w+)=", section, re.MULTILINE)) for section in sections]
+    return {key for section in keys for key, times in section.items() if times > 1}
+
+
+def test_only_lists_are_continued_in_the_unit() -> None:
+    assert repeated_keys("[A]\nX=1\nY=1\nX=2\n[B]\nY=2\n") == {"X"}
+    assert repeated_keys(UNIT.read_text("utf-8")) <= MAY_REPEAT
+
+
 def unit() -> configparser.ConfigParser:
+    """The unit; of a key that repeats, its last line."""
     parser = configparser.ConfigParser(
         delimiters=("=",), comment_prefixes=("#", ";"), interpolation=None, strict=False
     )
