@@ -19,7 +19,7 @@ from pbxapi.agents.picture import QueuePicture
 from pbxapi.agi.cards import CallCards
 from pbxapi.agi.server import serving_agi
 from pbxapi.agi.tally import CallTally
-from pbxapi.ami.manager import AmiManager, Listener
+from pbxapi.ami.manager import AmiManager
 from pbxapi.cache.channels.calls import Owner, OwnerOf
 from pbxapi.cache.channels.follow import ChannelFollower
 from pbxapi.cache.channels.store import ChannelStore
@@ -130,14 +130,20 @@ class _Pictures:
         return {name: each.freshness.age_s(now) for name, each in self.monitored().items()}
 
 
-def _make_manager(ami: Ami, listener: Listener) -> AmiManager:
-    return AmiManager(
+def _make_session(ami: Ami) -> tuple[_Pictures, AmiManager]:
+    """The session feeds the pictures, and tells them the time."""
+    pictures = _Pictures(
+        lambda: manager.asterisk_time(),  # noqa: PLW0108 - it is made below
+        lambda: manager.told_time(),  # noqa: PLW0108 - the same
+    )
+    manager = AmiManager(
         host=ami.host,
         port=ami.port,
         username=ami.username,
         secret=ami.secret,
-        listener=listener,
+        listener=pictures.listener,
     )
+    return pictures, manager
 
 
 def _open_gate(config: Config, directory: Directory) -> Gatekeeper:
@@ -284,11 +290,7 @@ async def run(
     """
     reloading = reloading or Reloading(config, lambda: config)
     notifier = notifier or Notifier({})
-    pictures = _Pictures(
-        lambda: manager.asterisk_time(),  # noqa: PLW0108 - it is made below
-        lambda: manager.told_time(),  # noqa: PLW0108 - the same
-    )
-    manager = _make_manager(config.ami, pictures.listener)
+    pictures, manager = _make_session(config.ami)
     cards = CallCards(time.monotonic)
     agi_tally = CallTally()
     async with (

@@ -35,6 +35,7 @@ _LEVELS: Final = {
 }
 #: Methods of structlog that are no levels.
 _LEVEL_OF_METHOD: Final = {"exception": "error", "fatal": "critical", "warn": "warning"}
+_EVERY_LEVEL: Final = structlog.make_filtering_bound_logger(logging.NOTSET)
 #: Texts of many lines.
 _BLOCKS: Final = ("exception", "stack")
 
@@ -47,7 +48,8 @@ def configure(
     """Set up structlog and the standard library's logging; the last call holds.
 
     Args:
-        level: The least severe level that is logged: debug, info, warning, error or critical.
+        level: The least severe level that is logged: debug, info, warning, error or critical. What
+            an `audit_logger` is told is always logged.
         form: "json" or "console".
         secrets: Texts to mask wherever they occur; those of less than four characters are not.
         stream: Where the lines go, standard error unless given.
@@ -61,6 +63,11 @@ def configure(
         cache_logger_on_first_use=False,
     )
     _route_standard_library(_LEVELS[level], line, stream)
+
+
+def audit_logger() -> Any:
+    """A logger that no level silences, for what has to be known afterwards: who changed what."""
+    return structlog.wrap_logger(None, wrapper_class=_EVERY_LEVEL)
 
 
 def set_request_facts(facts: Mapping[str, str]) -> None:

@@ -136,6 +136,19 @@ def test_levels_below_the_configured_one_are_silent(output: Output, level: str) 
     assert loud == [name for name in names[names.index(level) :] for _ in range(2)]
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_audited_is_written_at_any_level_and_as_all_else_is(
+    output: Output, form: str
+) -> None:
+    audit = log.audit_logger()
+    output.start(form, "critical").error("silent")
+    log.set_request_facts({"request_id": "r1"})
+    audit.info("audit.action", password=SECRET)
+    assert len(output.text.splitlines()) == 1
+    assert all(text in output.text for text in ("info", "audit.action", "r1", MASK))
+    assert SECRET not in output.text
+
+
 def test_a_silent_event_costs_next_to_nothing(output: Output) -> None:
     """A hundred times slower would still pass: this catches a pipeline that runs for nothing."""
     logger = output.start(level="warning")

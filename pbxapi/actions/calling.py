@@ -121,7 +121,7 @@ async def begin_call(
     """
     call_id = f"pbxapi-{secrets.token_hex(16)}"
     # What Asterisk reads after we have told the client that it failed must not ring any more.
-    not_after = int(ports.pbx.asterisk_time() + ANSWER_DEADLINE_S) + 1
+    not_after = ports.pbx.asterisk_time() + ANSWER_DEADLINE_S
     named = {f"__PBXAPI_{name}": value for name, value in values.items()}
     headers = (
         ("Channel", channel),
@@ -132,7 +132,7 @@ async def begin_call(
         ("Async", "true"),
         ("ChannelId", call_id),
         ("OtherChannelId", f"{call_id}-2"),
-        *variables((named | {"__PBXAPI_NOT_AFTER": str(not_after)}).items()),
+        *variables((named | {"__PBXAPI_NOT_AFTER": f"{not_after:.3f}"}).items()),
     )
     await ports.pbx.request(Request("Originate", headers))
     return call_id

@@ -48,11 +48,11 @@ def recording(
         Fault: 902 for a name that is a path, a path outside the roots, characters that could be
             syntax, a type that does not exist.
     """
-    if not any(name in params for name in ("monitorFilename", "monitorPath")):
-        return None
     kind = params.get("monitorType", "mixmonitor").lower()
     if kind not in ("mixmonitor", "monitor"):
         raise Fault(902, name="monitorType")
+    if not any(name in params for name in ("monitorFilename", "monitorPath")):
+        return None
     folder = params.get("monitorPath", str(roots[0]))
     name = _file_name(params.get("monitorFilename", default_name))
     path = _path(folder, name, roots)

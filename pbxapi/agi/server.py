@@ -46,7 +46,7 @@ class Limits:
     """How much is borne at once.
 
     Attributes:
-        deadline_s: From the accepted connection to its end; the dialplan waits 0.3 s.
+        deadline_s: From the accepted connection to its end; the dialplan waits as long.
         visitors: Connections whose environment is being read.
         running: Conversations that run, a thread each. More threads fight for the interpreter:
             64 conversations at once took 130 ms with 64 threads, 60 to 85 ms with 2 or 8.

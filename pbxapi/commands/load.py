@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ACTION.NAME=VALUE",
-        help="as queuestatus.queueName=support; of several values each is sent in turn",
+        help="as queuestatus.queueName=support, the default; of several each is sent in turn",
     )
     parser.add_argument(
         "--timeout", type=_duration, default=10.0, help="seconds for an answer (default: 10)"

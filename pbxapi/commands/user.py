@@ -15,7 +15,7 @@ from typing import Final
 from pbxapi import log
 from pbxapi.access.credentials import MAX_CREDENTIAL_CHARS, is_credential
 from pbxapi.access.passwords import hash_password
-from pbxapi.access.users import PERMISSIONS
+from pbxapi.access.users import PERMISSIONS, Row
 from pbxapi.commands.secret_input import read_secret
 from pbxapi.config_reading import load
 from pbxapi.directory.pool import Directory
@@ -29,26 +29,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True)
     add = tasks.add_parser("add", help="add a user")
     add.add_argument("name", type=_name)
-    add.add_argument(
-        "--allow",
-        type=_permissions,
-        required=True,
-        metavar="PERMISSION[,PERMISSION…]",
-        help=f"what the user may do: {', '.join(sorted(PERMISSIONS))}",
-    )
-    add.add_argument(
-        "--network",
-        type=_network,
-        action="append",
-        default=[],
-        metavar="CIDR",
-        help="where the user may come from; may be repeated; without it from anywhere",
+    _add_allow(add, required=True)
+    _add_network(add, default=[], without_it="from anywhere")
+    change = tasks.add_parser("set", help="change what a user may do, and from where")
+    change.add_argument("name", type=_name)
+    _add_allow(change, required=False)
+    networks = change.add_mutually_exclusive_group()
+    _add_network(networks, default=None, without_it="as before")
+    networks.add_argument(
+        "--anywhere",
+        dest="network",
+        action="store_const",
+        const=[],
+        help="the user may come from anywhere",
     )
     for task, summary in _NAMED_TASKS.items():
         tasks.add_parser(task, help=summary).add_argument("name", type=_name)
     tasks.add_parser("list", help="list all users")
     for task_parser in tasks.choices.values():
         task_parser.add_argument("--config", type=Path, metavar="FILE", help="configuration (TOML)")
+
+
+def _add_allow(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    parser.add_argument(
+        "--allow",
+        type=_permissions,
+        required=required,
+        metavar="PERMISSION[,PERMISSION…]",
+        help=f"all that the user may do: {', '.join(sorted(PERMISSIONS))}",
+    )
+
+
+def _add_network(
+    parser: argparse._ActionsContainer, *, default: list[str] | None, without_it: str
+) -> None:
+    parser.add_argument(
+        "--network",
+        type=_network,
+        action="append",
+        default=default,
+        metavar="CIDR",
+        help=f"where the user may come from; may be repeated; without it {without_it}",
+    )
 
 
 async def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -71,6 +93,15 @@ async def _add(directory: Directory, args: argparse.Namespace) -> None:
     if not await directory.fetch("user_add", *row):
         raise UsageError(taken)
     print(f"user {args.name} is added")
+
+
+async def _set(directory: Directory, args: argparse.Namespace) -> None:
+    if args.allow is None and args.network is None:
+        raise UsageError("nothing to change: give --allow, --network or --anywhere")
+    changed = await directory.fetch("user_set_rights", args.name, args.allow, args.network)
+    if not changed:
+        raise _no_such_user(args.name)
+    _print_users(changed)
 
 
 async def _passwd(directory: Directory, args: argparse.Namespace) -> None:
@@ -96,16 +127,7 @@ async def _remove(directory: Directory, args: argparse.Namespace) -> None:
 
 
 async def _list(directory: Directory, _args: argparse.Namespace) -> None:
-    rows = [
-        (
-            user["username"],
-            "enabled" if user["enabled"] else "disabled",
-            ",".join(sorted(user["permissions"] or ())) or "-",
-            ",".join(user["networks"] or ()) or "anywhere",
-        )
-        for user in await directory.fetch("users")
-    ]
-    _print_table([_HEADINGS, *rows])
+    _print_users(await directory.fetch("users"))
 
 
 _NAMED_TASKS: Final = {
@@ -116,6 +138,7 @@ _NAMED_TASKS: Final = {
 }
 _TASKS: Final[dict[str, Callable[[Directory, argparse.Namespace], Awaitable[None]]]] = {
     "add": _add,
+    "set": _set,
     "passwd": _passwd,
     "enable": _enable,
     "disable": _enable,
@@ -126,6 +149,19 @@ _TASKS: Final[dict[str, Callable[[Directory, argparse.Namespace], Awaitable[None
 
 def _no_such_user(name: str) -> UsageError:
     return UsageError(f"there is no user {name}")
+
+
+def _print_users(users: Sequence[Row]) -> None:
+    rows = [
+        (
+            user["username"],
+            "enabled" if user["enabled"] else "disabled",
+            ",".join(sorted(user["permissions"] or ())) or "-",
+            ",".join(user["networks"] or ()) or "anywhere",
+        )
+        for user in users
+    ]
+    _print_table([_HEADINGS, *rows])
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:

@@ -247,7 +247,7 @@ async def _connected(dsn: str, say: Say) -> AsyncIterator["_Connection"]:
             )
     except TimeoutError:
         raise UsageError(f"the database did not answer within {CONNECT_TIMEOUT_S:.0f} s") from None
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter of a port that is none
         # The driver's words may quote the password of the DSN.
         raise UsageError("database.dsn cannot be understood") from None
     except _DRIVER_ERRORS as error:

@@ -178,7 +178,7 @@ class Directory:
                 return pool, await pool.acquire()
         except TimeoutError:
             raise _UnreachableError("no connection within the time allowed") from None
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter of a port that is none
             # The driver could not read the DSN. Its words may quote the password: not repeated.
             raise _UnreachableError("database.dsn cannot be understood") from None
         except (OSError, *_DRIVER_ERRORS) as error:

@@ -100,6 +100,14 @@ UPDATE pbxapi.api_users SET password_hash = $2::text
 WHERE username = $1::text
 RETURNING username::text;
 
+-- name: user_set_rights
+-- $1 name, $2 permissions, $3 networks, each null where it stays; no row where there is no such user.
+UPDATE pbxapi.api_users u
+SET permissions = coalesce($2::text[], u.permissions),
+    networks = coalesce($3::text[]::cidr[], u.networks)
+WHERE u.username = $1::text
+RETURNING u.username::text, u.permissions::text[], u.enabled::boolean, u.networks::text[];
+
 -- name: user_set_enabled
 -- $1 name, $2 whether the user may use the API; no row where there is no such user.
 UPDATE pbxapi.api_users SET enabled = $2::boolean

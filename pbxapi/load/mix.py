@@ -19,6 +19,8 @@ MAX_SHARE: Final = 1_000
 #: The same order in every run.
 _SEED: Final = 1
 _CREDENTIALS: Final = frozenset({"username", "password", "action"})
+#: What an action that only reads is asked with where nothing is given: the demo has this queue.
+_DEFAULTS: Final = {("queuestatus", "queueName"): ("support",)}
 
 #: Values of one parameter, by action and name.
 Values = Mapping[tuple[str, str], Sequence[str]]
@@ -115,7 +117,7 @@ def make_mix(shares: Mapping[str, int], values: Values) -> Mix:
 
 
 def _forms(action: str, values: Values) -> list[Parameters]:
-    own = {name: given for (of, name), given in values.items() if of == action}
+    own = {name: given for (of, name), given in (_DEFAULTS | dict(values)).items() if of == action}
     for need in ACTIONS[action].required:
         names = (need,) if isinstance(need, str) else need
         if not any(name in own for name in names):

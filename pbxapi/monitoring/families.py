@@ -66,9 +66,10 @@ def _requests(sources: Sources) -> Iterator[Metric]:
     )
     yield _counters(
         "pbxapi_http_connections_cut",
-        "Connections that were ended since a request did not come, or an answer was not taken.",
+        "Connections that were ended since a request did not come, or an answer was not taken, or "
+        "others needed the room.",
         ("reason",),
-        {(reason,): requests.cut[reason] for reason in ("head", "answer", "crowded")},
+        {(reason,): requests.cut[reason] for reason in ("head", "answer", "crowded", "greedy")},
     )
     yield _counters(
         "pbxapi_http_connections_crowded",

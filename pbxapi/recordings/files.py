@@ -162,9 +162,13 @@ class Files:
                 self.syscalls.fsync(folder)
 
     def remove_part(self, move: Move) -> None:
-        """Remove what is left of the copy."""
+        """Remove what is left of the copy.
+
+        Looked at first: a file system that is read-only refuses to remove even what is not there,
+        and the move would never be over.
+        """
         with folders.opened(self.syscalls, self._place(move.target).folder) as there:
-            with suppress(FileNotFoundError):
+            if self._look_at(move.part, there) is not None:
                 self.syscalls.unlink(move.part, there)
             self.syscalls.fsync(there)
 

@@ -109,8 +109,8 @@ def nothing_more() -> Steps:
 
 def is_late(pbx: Pbx, channel: Channel) -> bool:
     """pbxapi-in-time: whether the Originate was read too late; then it is hung up."""
-    limit = keep(channel.variables.get("PBXAPI_NOT_AFTER", ""), "0-9")
-    if not limit or int(pbx.clock.time()) <= int(limit):
+    limit = keep(channel.variables.get("PBXAPI_NOT_AFTER", ""), "0-9.")
+    if not limit or pbx.clock.time() <= float(limit):
         return False
     no_cdr(pbx, channel)
     hang_up(pbx, channel, causes.TIMER_EXPIRED)

@@ -8,22 +8,22 @@ Who (`user`, who is only said to be that where `proven` is false), from where (`
   database has done it: nobody knows;
 - `abandoned`: the daemon ended before an answer came, and nobody knows either.
 
-A client that hangs up does not end its request, so its line is written as all others are.
+A client that hangs up does not end its request, so its line is written as all others are. No
+`[log] level` keeps it from being written.
 """
 
 import time
 from types import TracebackType
 from typing import Self
 
-import structlog
-
+from pbxapi import log
 from pbxapi.access.users import IpAddress
 from pbxapi.actions import ACTIONS, Action, Parameters
 from pbxapi.actions.values import MAX_CHARACTERS
 from pbxapi.redaction import is_secret_name
 from pbxapi.web.envelope import fault_of
 
-_log = structlog.get_logger()
+_log = log.audit_logger()
 
 
 class Audit:

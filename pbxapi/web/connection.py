@@ -1,8 +1,9 @@
 """One connection of an HTTP client: aiohttp's, with manners for what is no good request.
 
 Beyond what aiohttp does: request lines may have raw bytes beyond ASCII; a head must come in time,
-and an answer be taken in time; a request that is not HTTP is one line in the log, and its answer
-repeats nothing of it, since there may be a password in it.
+and an answer be taken in time; requests that are not complete have a limit together; a request that
+is not HTTP is one line in the log, and its answer repeats nothing of it, since there may be a
+password in it.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from aiohttp.http import HttpProcessingError
 from pbxapi.web.app import MAX_BODY_BYTES
 from pbxapi.web.backlog import Backlog
 from pbxapi.web.crowd import Crowd
+from pbxapi.web.intake import Intake
 from pbxapi.web.repeated import MAX_HEAD_BYTES, may_be_remembered
 from pbxapi.web.request_line import RequestLines
 
@@ -48,7 +50,8 @@ class Connection(web.RequestHandler):
         crowd: All connections.
         backlog: Those that have not taken their answer yet; its `cut` counts connections that were
             ended: for a `head` that did not come, an `answer` that was not taken, or that others
-            needed the room: `crowded`.
+            needed the room: of answers `crowded`, of requests `greedy`.
+        intake: Those whose request is not complete.
         short_way: For requests that come again; without it all are read.
 
     Attributes:
@@ -60,6 +63,7 @@ class Connection(web.RequestHandler):
         "_backlog",
         "_crowd",
         "_deadline",
+        "_intake",
         "_remote",
         "_request_lines",
         "_short_way",
@@ -71,6 +75,7 @@ class Connection(web.RequestHandler):
         server: web.Server,
         crowd: Crowd,
         backlog: Backlog,
+        intake: Intake,
         short_way: ShortWay | None = None,
     ) -> None:
         super().__init__(
@@ -88,6 +93,7 @@ class Connection(web.RequestHandler):
         self._deadline: asyncio.TimerHandle | None = None
         self._answer_deadline: asyncio.TimerHandle | None = None
         self._backlog = backlog
+        self._intake = intake
         self._short_way = short_way
         self._remote = ""
         self.digest: bytes | None = None
@@ -117,8 +123,18 @@ class Connection(web.RequestHandler):
         if self._takes_short_way(data):
             return
         super().data_received(lines.feed(data))
+        if self.transport is not None:  # it may have been ended
+            self._intake.holds(self, lines.unfinished_bytes)
         if self._deadline is not None or lines.owes_head:
             self._watch_head(is_awaited=lines.owes_head)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Answer; where it is not known where the next request begins, there is none."""
+        if not self._request_lines.is_followed:
+            resp.force_close()
+        return await super().finish_response(request, resp, start_time)
 
     def _takes_short_way(self, data: bytes) -> bool:
         """Answer at once what came before; whether that was done."""
@@ -166,6 +182,7 @@ class Connection(web.RequestHandler):
         self._crowd.leave(self)
         self._watch_head(is_awaited=False)
         self._answer_is_taken()
+        self._intake.holds(self, 0)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:

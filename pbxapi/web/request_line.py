@@ -43,9 +43,14 @@ def _is_one_request(data: bytes) -> bool:
 
 
 class RequestLines:
-    """One connection's stream of bytes, fed as it comes."""
+    """One connection's stream of bytes, fed as it comes.
 
-    __slots__ = ("_body_left", "_head", "_in_line", "_is_first", "_is_simple")
+    Attributes:
+        unfinished_bytes: Of a request that is not complete, what has come of it; of a connection
+            whose requests are not followed any more, all that has come since.
+    """
+
+    __slots__ = ("_body_left", "_head", "_in_line", "_is_first", "_is_simple", "unfinished_bytes")
 
     def __init__(self) -> None:
         self._head = bytearray()
@@ -53,6 +58,12 @@ class RequestLines:
         self._is_first = True
         self._body_left = 0
         self._is_simple = True
+        self.unfinished_bytes = 0
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether it is known where a request ends."""
+        return self._is_simple
 
     @property
     def owes_head(self) -> bool:
@@ -78,9 +89,12 @@ class RequestLines:
             if self._body_left:
                 part, data = data[: self._body_left], data[self._body_left :]
                 self._body_left -= len(part)
+                self.unfinished_bytes = self._body_left and self.unfinished_bytes + len(part)
             else:
                 part, data = self._take_head(data)
             fed += part
+        if not self._is_simple:
+            self.unfinished_bytes += len(data)
         return bytes(fed) + data
 
     def _take_head(self, data: bytes) -> tuple[bytes, bytes]:
@@ -93,10 +107,11 @@ class RequestLines:
         end = self._head.find(_HEAD_END, max(0, before - len(_HEAD_END) + 1))
         size = len(data) if end < 0 else end + len(_HEAD_END) - before
         part = self._encode(data[:size])
+        self.unfinished_bytes = before + size
         if end >= 0:
             self._follow(bytes(self._head[: before + size]))
         elif len(self._head) > MAX_HEAD_BYTES:
-            self._is_simple = False
+            self._give_up()
         return part, data[size:]
 
     def _encode(self, part: bytes) -> bytes:
@@ -120,3 +135,9 @@ class RequestLines:
             self._body_left = int(length[1]) if length else 0
         elif head.startswith(_TUNNEL):
             self._is_simple = False
+        if self._is_simple and not self._body_left:
+            self.unfinished_bytes = 0
+
+    def _give_up(self) -> None:
+        self._is_simple = False
+        self._head.clear()

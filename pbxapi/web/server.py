@@ -21,6 +21,7 @@ from pbxapi.errors import UsageError
 from pbxapi.web.backlog import Backlog
 from pbxapi.web.connection import Connection, ShortWay
 from pbxapi.web.crowd import Crowd
+from pbxapi.web.intake import Intake
 from pbxapi.web.tls import HANDSHAKE_TIMEOUT_S
 
 #: At the end, requests under way get this long to be answered: the longest deadline of an action.
@@ -71,6 +72,7 @@ async def serving(
             runner.server,  # type: ignore[arg-type]  # it is there, see above
             Crowd() if crowd is None else crowd,
             Backlog(Counter() if cut is None else cut),
+            Intake(),
             short_way,
         )
         async with _listening(connection, listen, inherited, tls) as url:

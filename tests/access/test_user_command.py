@@ -110,6 +110,37 @@ async def test_a_new_password_replaces_the_old_one(
     assert (await gatekeeper.authenticate("u", "new", HERE)).username == "u"
 
 
+async def test_what_a_user_may_do_is_changed_and_all_else_stays(
+    pbxapi_user: Pbxapi, gatekeeper: Gatekeeper
+) -> None:
+    await pbxapi_user("add", "u", "--allow", "metrics", "--network", "::1", stdin="x\n")
+
+    assert await pbxapi_user("set", "u", "--allow", "hangup,listcalls") == (
+        "NAME  STATE    PERMISSIONS       NETWORKS\nu     enabled  hangup,listcalls  ::1/128\n"
+    )
+    assert "u     enabled  hangup,listcalls  198.51.100.0/24,10.0.0.1/32\n" in await pbxapi_user(
+        "set", "u", "--network", "198.51.100.0/24", "--network", "10.0.0.1"
+    )
+    with pytest.raises(Fault):
+        await gatekeeper.authenticate("u", "x", HERE)
+    gatekeeper.all_changed()
+    await pbxapi_user("set", "u", "--allow", "dtmf", "--anywhere")
+    who = await gatekeeper.authenticate("u", "x", HERE)
+    assert who.permissions == {"dtmf"}
+    assert who.networks == ()
+
+
+async def test_to_change_nothing_is_a_mistake(pbxapi_user: Pbxapi) -> None:
+    with pytest.raises(UsageError, match="nothing to change"):
+        await pbxapi_user("set", "u")
+
+
+async def test_a_change_of_rights_does_not_let_a_disabled_user_in(pbxapi_user: Pbxapi) -> None:
+    await pbxapi_user("add", "u", "--allow", "metrics", stdin="x\n")
+    await pbxapi_user("disable", "u")
+    assert "u     disabled  dtmf" in await pbxapi_user("set", "u", "--allow", "dtmf")
+
+
 async def test_disable_enable_and_remove(pbxapi_user: Pbxapi, database: Database) -> None:
     await pbxapi_user("add", "u", "--allow", "metrics", stdin="x\n")
     assert await pbxapi_user("disable", "u") == "user u is disabled\n"
@@ -137,10 +168,20 @@ async def test_a_name_is_added_once(pbxapi_user: Pbxapi) -> None:
         await pbxapi_user("add", "u", "--allow", "metrics", stdin="y\n")
 
 
-@pytest.mark.parametrize("task", ["passwd", "enable", "disable", "remove"])
-async def test_a_user_who_is_not_there_is_one_line(pbxapi_user: Pbxapi, task: str) -> None:
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["passwd", "nobody"],
+        ["enable", "nobody"],
+        ["disable", "nobody"],
+        ["remove", "nobody"],
+        ["set", "nobody", "--allow", "dtmf"],
+    ],
+    ids=lambda argv: argv[0],
+)
+async def test_a_user_who_is_not_there_is_one_line(pbxapi_user: Pbxapi, argv: list[str]) -> None:
     with pytest.raises(UsageError, match="there is no user nobody"):
-        await pbxapi_user(task, "nobody", stdin="x\n")
+        await pbxapi_user(*argv, stdin="x\n")
 
 
 async def test_a_database_that_is_not_there_is_one_line(ports: Ports) -> None:
@@ -200,6 +241,9 @@ async def test_whoever_is_faster_is_respected(
         ["add", "a\nb", "--allow", "metrics"],
         ["add", "u", "--allow", "metrics", "--password", "x"],
         ["add", "u", "secret", "--allow", "metrics"],
+        ["set", "u", "--allow", ""],
+        ["set", "u", "--network", "10.0.0.1/8"],
+        ["set", "u", "--network", "10.0.0.0/8", "--anywhere"],
         ["remove"],
         ["rename", "u"],
         [],

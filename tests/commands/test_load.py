@@ -65,7 +65,6 @@ async def eventually_answers(ask: Callable[..., Any]) -> None:
 async def it_measures(url: str, simulator: Simulator) -> None:
     mix = "listcalls=3,queuestatus=1,originate=1"
     params = {
-        "queuestatus.queueName": "support",
         "originate.srcExtenInternalNum": "1000",
         "originate.dialplanName": "prvni",
         "originate.dstNum": "800",
@@ -163,7 +162,7 @@ def test_bad_usage(argv: tuple[str, ...], why: str, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("argv", "why"),
     [
-        (("--mix", "queuestatus"), "argument --mix: queuestatus needs --param"),
+        (("--mix", "agentstatus"), "argument --mix: agentstatus needs --param"),
         (("--user", "a\tb"), "argument --user: is no name of a user"),
     ],
 )

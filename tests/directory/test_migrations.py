@@ -192,7 +192,12 @@ async def test_a_server_that_is_silent_is_not_waited_for_long(
 
 
 @pytest.mark.parametrize(
-    "dsn", ["postgresql://user:pass@localhost:hunter2/y", "mysql://root:hunter2@localhost/x"]
+    "dsn",
+    [
+        "postgresql://user:pass@localhost:hunter2/y",
+        "postgresql://user:hunter2@127.0.0.1:99999/y",
+        "mysql://root:hunter2@localhost/x",
+    ],
 )
 async def test_a_dsn_that_cannot_be_read_is_not_quoted(dsn: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -226,6 +226,7 @@ async def test_while_it_is_known_to_be_down_nobody_tries(
         "mysql://root:hunter2@localhost/x",
         "postgresql://user:hunter2#x@localhost:12/y",
         "postgresql://user:pass@localhost:hunter2/y",
+        "postgresql://user:hunter2@127.0.0.1:99999/y",
     ],
 )
 async def test_a_dsn_that_cannot_be_read_is_not_quoted(dsn: str) -> None:

@@ -1,8 +1,10 @@
 """Every option of a call on real Asterisk 16 and 22, read where its effect lands."""
 
 import asyncio
+import time
 import wave
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +172,28 @@ async def test_custom_fields_of_a_call_that_does_not_come_about(
     assert disposition in {row["disposition"] for row in rows}
 
 
+@asynccontextmanager
+async def originated(asterisk: Asterisk, **values: str) -> AsyncIterator[None]:
+    """Linka_1000 is being rung for 1001, as the daemon would have it, with these values."""
+    session = await connect(asterisk.ami_host, asterisk.ami_port, (), lambda _event: None)
+    await session.log_in(asterisk.ami_username, asterisk.ami_secret)
+    line = {"ACCOUNTS": f"{asterisk.technology}/Linka_1000", "DST": "1001", "DIALPLAN": "1"}
+    named = line | {"SRC_TIMEOUT": "5", "DST_TIMEOUT": "5"} | values
+    headers = (
+        ("Channel", "Local/1000@pbxapi-originate/n"),
+        ("Context", "pbxapi-originated"),
+        ("Exten", "s"),
+        ("Priority", "1"),
+        ("Async", "true"),
+        *variables((f"__PBXAPI_{name}", value) for name, value in named.items()),
+    )
+    try:
+        await session.request(Request("Originate", headers))
+        yield
+    finally:
+        session.close(PbxUnavailable("the test is over"))
+
+
 @pytest.mark.parametrize("fastagi", ["down", "silent"])
 async def test_fastagi_that_does_not_answer_holds_no_call(
     asterisk: Asterisk, phones: Phones, ports: Ports, fastagi: str
@@ -181,33 +205,26 @@ async def test_fastagi_that_does_not_answer_holds_no_call(
     silent = await loop.create_server(asyncio.Protocol, "127.0.0.1", port)
     if fastagi == "down":
         silent.close()
-    session = await connect(asterisk.ami_host, asterisk.ami_port, (), lambda _event: None)
-    await session.log_in(asterisk.ami_username, asterisk.ami_secret)
-    values = {
-        "ACCOUNTS": f"{asterisk.technology}/Linka_1000",
-        "DST": "1001",
-        "DIALPLAN": "1",
-        "SRC_TIMEOUT": "5",
-        "DST_TIMEOUT": "5",
-        "CARD": "c" * 32,
-        "AGI": f"127.0.0.1:{port}",
-    }
-    headers = (
-        ("Channel", "Local/1000@pbxapi-originate/n"),
-        ("Context", "pbxapi-originated"),
-        ("Exten", "s"),
-        ("Priority", "1"),
-        ("Async", "true"),
-        *variables((f"__PBXAPI_{name}", value) for name, value in values.items()),
-    )
     try:
-        await session.request(Request("Originate", headers))
-        began = loop.time()
-        await eventually(lambda: phones.invites("Linka_1000"), within_s=3, what="it rings")
-        assert loop.time() - began < 1  # a connect alone would take 2 s, and an answer for ever
+        async with originated(asterisk, CARD="c" * 32, AGI=f"127.0.0.1:{port}"):
+            began = loop.time()
+            await eventually(lambda: phones.invites("Linka_1000"), within_s=3, what="it rings")
+            assert loop.time() - began < 1  # a connect alone would take 2 s, and an answer for ever
     finally:
-        session.close(PbxUnavailable("the test is over"))
         silent.close()
+
+
+async def test_nobody_rings_once_the_client_has_been_told_that_it_failed(
+    asterisk: Asterisk, phones: Phones
+) -> None:
+    """Not even a moment later: a client that asks again would ring the telephone twice."""
+    await phones.up("Linka_1000", mode="ring")
+    now = time.time()
+    async with originated(asterisk, NOT_AFTER=f"{now - 0.001:.3f}", CID_NUM="1"):
+        await eventually(lambda: not asterisk.channels(), within_s=5, what="it ends")
+    async with originated(asterisk, NOT_AFTER=f"{time.time() + 5:.3f}", CID_NUM="2"):
+        await phones.ringing("Linka_1000")
+    assert [invite.number for invite in phones.invites("Linka_1000")] == ["2"]
 
 
 async def test_recording_has_the_length_of_the_talk_and_its_path_is_in_the_cdr(

@@ -98,6 +98,12 @@ def test_what_changes_something_is_refused_without_its_parameters() -> None:
         make_mix({"originate": 1}, {("originate", "dstNum"): ["800"]})
 
 
+def test_queuestatus_asks_for_the_queue_of_the_demo_where_none_is_given() -> None:
+    assert make_mix({"queuestatus": 1}, {}).forms == {"queuestatus": [{"queueName": "support"}]}
+    other = make_mix({"queuestatus": 1}, {("queuestatus", "queueName"): ["x"]})
+    assert other.forms == {"queuestatus": [{"queueName": "x"}]}
+
+
 def test_a_parameter_of_what_is_not_asked_is_a_slip() -> None:
     with pytest.raises(BadMix, match="which the mix does not have"):
         make_mix({"listcalls": 1}, {("queuestatus", "queueName"): ["x"]})

@@ -1,6 +1,7 @@
 """Moving a recording: real PostgreSQL, real file systems, one and two of them."""
 
 import asyncio
+import errno
 import os
 import re
 import shutil
@@ -529,6 +530,39 @@ async def test_what_an_earlier_move_left_is_settled_first(
     )  # fmt: skip
     async with make_moves(directory, disk) as moves:
         assert await move(moves, disk) == 2
+    assert await losses(database, disk) == []
+
+
+@each_variant
+async def test_a_target_that_is_read_only_does_not_hold_the_recording(
+    disk: Disk, database: Database, directory: Directory
+) -> None:
+    """Such a file system refuses to remove what is not there: EROFS comes before ENOENT."""
+    disk.target.parent.mkdir(parents=True)
+    target_device = disk.b.stat().st_dev
+
+    class ReadOnly(Syscalls):
+        def open(self, name: str, flags: int, *, mode: int = 0, folder: int | None = None) -> int:
+            if folder is not None and flags & os.O_CREAT:
+                self._refuse_in(folder)
+            return super().open(name, flags, mode=mode, folder=folder)
+
+        def rename_to_new(self, name: str, folder: int, new_name: str, new_folder: int) -> None:
+            self._refuse_in(folder)
+            super().rename_to_new(name, folder, new_name, new_folder)
+
+        def unlink(self, name: str, folder: int) -> None:
+            self._refuse_in(folder)
+            super().unlink(name, folder)
+
+        def _refuse_in(self, folder: int) -> None:
+            if self.fstat(folder).st_dev == target_device:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    async with make_moves(directory, disk, syscalls=ReadOnly()) as moves:
+        with pytest.raises(Fault, match="812"):
+            await move(moves, disk)
+        assert await database.fetch("SELECT FROM pbxapi.record_moves") == []
     assert await losses(database, disk) == []
 
 

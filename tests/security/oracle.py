@@ -195,7 +195,7 @@ _VARIABLES: Final[dict[str, Callable[[str, Params], bool]]] = {
     "HANGUP_CONTEXT": _same("hangupContext"),
     "CARD": _matches(r"[\w-]{20,64}"),
     "AGI": _matches(r"127\.0\.0\.1:\d+"),
-    "NOT_AFTER": _matches(r"\d{10}"),
+    "NOT_AFTER": _matches(r"\d{10}\.\d{3}"),
 }
 
 

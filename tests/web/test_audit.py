@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -223,14 +223,28 @@ HOSTILE: Final = (
 )
 
 
+@contextmanager
+def logging_to(stream: io.StringIO, level: str, form: str) -> Iterator[io.StringIO]:
+    before = structlog.get_config()
+    log.configure(level, form, stream=stream)
+    yield stream
+    structlog.configure(**before)
+
+
 @pytest.fixture(params=["json", "console"])
 def stream(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     """Where the lines go, in each form."""
-    before = structlog.get_config()
-    stream = io.StringIO()
-    log.configure("info", request.param, stream=stream)
-    yield stream
-    structlog.configure(**before)
+    with logging_to(io.StringIO(), "info", request.param) as stream:
+        yield stream
+
+
+@each_changing
+async def test_no_level_of_the_log_silences_it(name: str) -> None:
+    with logging_to(io.StringIO(), "critical", "json") as stream:
+        async with listening({}) as port:
+            await ask(port, urlencode({"username": "voipsun", "action": name}).encode())
+    (line,) = stream.getvalue().splitlines()
+    assert (json.loads(line)["event"], json.loads(line)["action"]) == ("audit.action", name)
 
 
 @each_changing

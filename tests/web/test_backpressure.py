@@ -15,7 +15,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from pbxapi.config import Listen
-from pbxapi.web import backlog, connection
+from pbxapi.web import backlog, connection, intake
 from pbxapi.web.server import serving
 from tests.services.ports import LOOPBACK
 from tests.services.waiting import eventually
@@ -40,13 +40,14 @@ class Served:
         self.port = 0
         self.app = web.Application()
         self.app.router.add_get("/large", self._large)
-        self.app.router.add_get("/small", self._small)
+        self.app.router.add_route("*", "/small", self._small)
 
     async def _large(self, _request: web.Request) -> web.Response:
         self.begun += 1
         return web.Response(body=LARGE)
 
-    async def _small(self, _request: web.Request) -> web.Response:
+    async def _small(self, request: web.Request) -> web.Response:
+        await request.read()
         return web.Response(text="here")
 
     async def asked(self, times: int) -> None:
@@ -153,6 +154,54 @@ async def test_requests_of_one_who_does_not_read_wait_in_his_own_buffers(
     assert sent < 10_000_000
     assert served.begun == 1, "the second waits until the first answer is taken"
     assert await served.answers()
+
+
+POST = b"POST /small HTTP/1.1\r\nHost: x\r\n"
+UNFINISHED = {
+    "line": b"GET /small?",
+    "headers": REQUEST[:-2],
+    "body": POST + b"Content-Length: 250000\r\n\r\n",
+    "chunks": POST + b"Transfer-Encoding: chunked\r\n\r\n30000\r\n",
+    "body after a whole request": REQUEST.replace(b"large", b"small")
+    + POST
+    + b"Content-Length: 250000\r\n\r\n",
+}
+HEADER = b"X-%d: " + b"y" * 1000 + b"\r\n"
+GREEDY = 40
+
+
+@pytest.mark.parametrize("kind", UNFINISHED)
+async def test_unfinished_requests_have_a_limit_and_the_greediest_go(
+    served: Served, clients: ExitStack, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Who was there first and has sent little is answered once his request is complete."""
+    monkeypatch.setattr(intake, "MAX_UNFINISHED_BYTES", 500_000)
+    reader, writer = await asyncio.open_connection(LOOPBACK, served.port)
+    writer.write(b"GET /small?" + b"x" * 4000)
+    await writer.drain()
+    much = b"".join(HEADER % n for n in range(50)) if kind == "headers" else b"x" * 50_000
+    for _ in range(GREEDY):
+        client = await connect(served, clients)
+        await asyncio.get_running_loop().sock_sendall(client, UNFINISHED[kind] + much)
+    await eventually(lambda: served.cut["greedy"] >= GREEDY - 10, within_s=10, what="they go")
+    await eventually(lambda: open_connections() <= 11, within_s=10, what="nothing is kept")
+    writer.write(b" HTTP/1.0\r\n\r\n")
+    assert (await reader.read()).endswith(b"here")
+    writer.close()
+    assert served.cut == {"greedy": served.cut["greedy"]}
+
+
+async def test_what_is_complete_is_not_counted(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "MAX_UNFINISHED_BYTES", 50_000)
+    reader, writer = await asyncio.open_connection(LOOPBACK, served.port)
+    for _ in range(5):
+        body = b"x" * 40_000
+        writer.write(POST + b"Content-Length: 40000\r\n\r\n" + body)
+        await reader.readuntil(b"here")
+    writer.close()
+    assert served.cut == {}
 
 
 async def test_silent_connections_keep_nobody_out_and_are_ended(

@@ -1,6 +1,6 @@
 """Request lines with raw bytes: the same requests arrive whatever way the stream is cut."""
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given, strategies as st
@@ -49,6 +49,8 @@ def test_after_anything_that_is_not_simple_nothing_is_touched(header: bytes) -> 
     assert lines.feed(first + b"\x9e" + RAW) == first + b"\x9e" + RAW
     assert lines.feed(RAW) == RAW
     assert not lines.owes_head
+    assert not lines.is_followed
+    assert lines.unfinished_bytes == len(first + b"\x9e" + RAW + RAW), "nobody knows where it ends"
 
 
 def test_a_tunnel_is_none_of_our_business() -> None:
@@ -103,3 +105,16 @@ def test_any_cut_of_the_stream_gives_the_same(
     lines = RequestLines()
     fed = [lines.feed(stream[a:b]) for a, b in pairwise([0, *cuts, len(stream)])]
     assert b"".join(fed) == b"".join(encoded for _, encoded in requests)
+
+
+@given(st.lists(st.builds(_request, _targets, _bodies), max_size=4), st.data())
+def test_what_has_come_of_an_unfinished_request_is_counted(
+    requests: list[tuple[bytes, bytes]], data: st.DataObject
+) -> None:
+    stream = b"".join(raw for raw, _ in requests)
+    ends = list(accumulate((len(raw) for raw, _ in requests), initial=0))
+    cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=10).map(sorted))
+    lines = RequestLines()
+    for a, b in pairwise([0, *cuts, len(stream)]):
+        lines.feed(stream[a:b])
+        assert lines.unfinished_bytes == b - max(end for end in ends if end <= b)
