@@ -31,7 +31,8 @@ PREFIX ?= /opt/pbxapi
 run: .venv/demo
 	$(BIN)/pbxapi demo
 
-# The Asterisks are built, which mostly waits for the mirror, while the environment is made and the
+# The daemon is started hundreds of times: even where the environment forbids it, what is compiled
+# is kept. The Asterisks are built, which mostly waits for the mirror, while the environment is made and the
 # style is checked.
 test:
 	@sh tests/provision.sh
@@ -44,7 +45,7 @@ test:
 		echo "The tests with a real Asterisk are skipped on this machine."; require=; \
 	elif [ $$trees -ne 0 ]; then exit $$trees; fi; \
 	rm -f .coverage .coverage.*; \
-	PBXAPI_TEST_REQUIRE_ALL=$$require $(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadgroup \
+	PYTHONDONTWRITEBYTECODE= PBXAPI_TEST_REQUIRE_ALL=$$require $(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadgroup \
 		--reruns $(TEST_RERUNS) -raR; status=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$status
 
