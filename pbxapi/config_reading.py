@@ -10,7 +10,8 @@
   whatever the environment gives beats whatever the file gives. Line ends after the secret are
   dropped. A relative name is looked for in `$CREDENTIALS_DIRECTORY` if systemd set that, else
   beside the configuration file, or in the current directory if the environment gave the name.
-- No message and no repr shows the value of a secret.
+- No message and no repr shows the value of a secret, and no message is such that the redaction of
+  the log takes a part of it for one.
 """
 
 import re
@@ -23,6 +24,7 @@ from typing import Any, Final
 from pbxapi import config_values as values
 from pbxapi.config import Config, Key, ami_secret
 from pbxapi.errors import UsageError
+from pbxapi.redaction import is_secret_name
 
 ENVIRONMENT_PREFIX: Final = "PBXAPI_"
 #: A secret file is one line; more than this is some other file.
@@ -79,7 +81,10 @@ class _Place:
     def label(self, key: str) -> str:
         """The key as messages name it."""
         label = f"{self.section}.{_shown(key)}"
-        return f"{label} ({_variable(self.section, key)})" if self.is_environment else label
+        if self.is_environment:
+            return f"{label} ({_variable(self.section, key)})"
+        # What stands after the name of a secret and a colon is masked in the log and by `check`.
+        return f"{label} (in the file)" if is_secret_name(key) else label
 
 
 def _variable(section: str, key: str) -> str:
@@ -164,7 +169,7 @@ class _Loader:
                 return self._attempt(_read_value, place, name, rules)
         if is_ami_secret:
             self._faults.append(
-                "ami.secret: is missing; give it, ami.secret_file, "
+                "ami.secret is missing; give it, ami.secret_file, "
                 f"{_variable('ami', 'secret')} or {_variable('ami', 'secret_file')}"
             )
         return _ABSENT

@@ -11,6 +11,7 @@ import pytest
 from pbxapi.config import Ami, Config, Database, Listen
 from pbxapi.config_reading import load
 from pbxapi.errors import UsageError
+from pbxapi.redaction import Redactor
 
 SECRET = "s3kr1t-hunter2"
 WITH_SECRET = {"PBXAPI_AMI_SECRET": SECRET}
@@ -66,6 +67,7 @@ def fault_of(file: Path, text: str, environ: dict[str, str] | None = None) -> st
     message = str(raised.value)
     assert message.isprintable()
     assert SECRET not in message
+    assert Redactor().text(message) == message, "the reason is not taken for a secret"
     return message.removeprefix(f"{file}: ")
 
 
@@ -270,7 +272,7 @@ def test_all_faults_are_reported_at_once(file: Path) -> None:
         "it is 1",
         "ami.port: must be from 1 to 65535",
         "it is 0",
-        "ami.secret: is missing",
+        "ami.secret is missing",
         "give it, ami.secret_file, PBXAPI_AMI_SECRET or PBXAPI_AMI_SECRET_FILE",
         "log.level (PBXAPI_LOG_LEVEL): must be one of debug, info, warning, error, critical",
         "it is 'x'",
@@ -307,7 +309,7 @@ def test_a_missing_ami_secret_is_an_error_that_says_where_to_give_it() -> None:
     with pytest.raises(UsageError) as raised:
         load(None, {})
     assert str(raised.value) == (
-        "configuration: ami.secret: is missing; give it, ami.secret_file, "
+        "configuration: ami.secret is missing; give it, ami.secret_file, "
         "PBXAPI_AMI_SECRET or PBXAPI_AMI_SECRET_FILE"
     )
 
@@ -409,24 +411,38 @@ def test_a_secret_file_that_is_none_is_named_but_not_shown(
         (
             f"[ami]\nsecret = '{SECRET}'\nsecret_file = 'x'\n",
             {},
-            "ami.secret: give it or secret_file, not both",
+            "ami.secret (in the file): give it or secret_file, not both",
         ),
         (
             "",
             {**WITH_SECRET, "PBXAPI_AMI_SECRET_FILE": "x"},
             "ami.secret (PBXAPI_AMI_SECRET): give it or secret_file, not both",
         ),
-        ("[ami]\nsecret = 1\n", {}, "ami.secret: must be text"),
-        ("[ami]\nsecret = ['s3kr1t-hunter2']\n", {}, "ami.secret: must be text"),
-        ("[ami]\nsecret = ''\n", {}, "ami.secret: must not be empty"),
-        ('[ami]\nsecret = "s3kr1t-hunter2\\r\\n"\n', {}, "ami.secret: has a control character"),
-        ("[ami]\nsecret_file = 1\n", {}, "ami.secret_file: must be text"),
-        ("[ami]\nsecret_file = ''\n", {}, "ami.secret_file: must not be empty"),
-        ('[ami]\nsecret_file = "\\u0000"\n', {}, "ami.secret_file: has a control character"),
+        ("[ami]\nsecrets = 'x'\n", WITH_SECRET, "ami.secrets (in the file): there is no such key"),
+        (
+            "[ami]\nsecret_file = '/none'\n",
+            {},
+            "ami.secret_file (in the file): cannot read '/none': No such file or directory",
+        ),
+        ("[ami]\nsecret = 1\n", {}, "ami.secret (in the file): must be text"),
+        ("[ami]\nsecret = ['s3kr1t-hunter2']\n", {}, "ami.secret (in the file): must be text"),
+        ("[ami]\nsecret = ''\n", {}, "ami.secret (in the file): must not be empty"),
+        (
+            '[ami]\nsecret = "s3kr1t-hunter2\\r\\n"\n',
+            {},
+            "ami.secret (in the file): has a control character",
+        ),
+        ("[ami]\nsecret_file = 1\n", {}, "ami.secret_file (in the file): must be text"),
+        ("[ami]\nsecret_file = ''\n", {}, "ami.secret_file (in the file): must not be empty"),
+        (
+            '[ami]\nsecret_file = "\\u0000"\n',
+            {},
+            "ami.secret_file (in the file): has a control character",
+        ),
         (
             "[database]\ndsn = 'mysql://u:s3kr1t-hunter2@h/d'\n",
             WITH_SECRET,
-            "database.dsn: must be a URI that begins with postgresql://",
+            "database.dsn (in the file): must be a URI that begins with postgresql://",
         ),
         ("", {"PBXAPI_AMI_SECRET": ""}, "ami.secret (PBXAPI_AMI_SECRET): must not be empty"),
     ],

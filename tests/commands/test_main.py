@@ -124,7 +124,7 @@ def test_all_faults_of_a_configuration_are_said_at_once(tmp_path: Path) -> None:
 
 
 def test_serve_without_the_secret_is_one_line() -> None:
-    assert "ami.secret: is missing" in failure(run("serve"))
+    assert "ami.secret is missing" in failure(run("serve"))
 
 
 @pytest.mark.parametrize("command", [("user", "list"), ("db", "status"), ("db", "init")])
