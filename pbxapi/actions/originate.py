@@ -38,9 +38,9 @@ async def originate(ports: Ports, params: Parameters) -> Result:
     Where the request has checks, only accounts that pass them ring.
     """
     line = await choose_line(ORIGINATE_SOURCE, params, ports.lines)
+    line = passing(ports, line, wanted_checks(params))
     src_ring_s = ring_seconds(params, "srcRingTimeout", ports.ring_timeout_s)
     dst_ring_s = ring_seconds(params, "dstRingTimeout", ports.ring_timeout_s)
-    line = passing(ports, line, wanted_checks(params))
     values = {
         "ACCOUNTS": dial_string(line),
         "DST": number(params, "dstNum"),
