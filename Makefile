@@ -31,9 +31,9 @@ PREFIX ?= /opt/pbxapi
 run: .venv/demo
 	$(BIN)/pbxapi demo
 
-# The daemon is started hundreds of times: even where the environment forbids it, what is compiled
-# is kept. The Asterisks are built, which mostly waits for the mirror, while the environment is made and the
-# style is checked.
+# The Asterisks are built, which mostly waits for the mirror, while the environment is made and the
+# style is checked. The daemon is started hundreds of times, so what is compiled is kept, even where
+# the environment forbids it.
 test:
 	@sh tests/provision.sh
 	@$(PYTHON) -m tests.services.trees & trees=$$!; \
@@ -45,8 +45,8 @@ test:
 		echo "The tests with a real Asterisk are skipped on this machine."; require=; \
 	elif [ $$trees -ne 0 ]; then exit $$trees; fi; \
 	rm -f .coverage .coverage.*; \
-	PYTHONDONTWRITEBYTECODE= PBXAPI_TEST_REQUIRE_ALL=$$require $(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadgroup \
-		--reruns $(TEST_RERUNS) -raR; status=$$?; \
+	PYTHONDONTWRITEBYTECODE= PBXAPI_TEST_REQUIRE_ALL=$$require $(BIN)/coverage run -m pytest \
+		-n $(TEST_PROCESSES) --dist loadgroup --reruns $(TEST_RERUNS) -raR; status=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$status
 
 lint: .venv/test
