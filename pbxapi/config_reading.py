@@ -229,7 +229,8 @@ def _read_secret(place: _Place, name: str, rules: Key) -> Any:
         with path.open("rb") as file:
             content = file.read(_MAX_SECRET_BYTES + 1)
     except OSError as error:
-        raise ValueError(f"cannot read {_excerpt(str(path))}: {error.strerror}") from None
+        # No colon: systemd's path has "credentials" in it, which is like the name of a secret too.
+        raise ValueError(f"cannot read {_excerpt(str(path))} ({error.strerror})") from None
     if len(content) > _MAX_SECRET_BYTES:
         raise ValueError(f"{_excerpt(str(path))} has more than {_MAX_SECRET_BYTES} bytes")
     try:
