@@ -219,6 +219,11 @@ def _excerpt(value: object) -> str:
     return text if len(text) <= _MAX_SHOWN_CHARACTERS else f"{text[:_MAX_SHOWN_CHARACTERS]}…"
 
 
+def _unread(given: str, folder: Path) -> str:
+    """A file as messages name it; a name without folder may be the secret, in the wrong key."""
+    return _excerpt(given) if given.startswith("/") else f"the file of that name in {folder}"
+
+
 def _read_secret(place: _Place, name: str, rules: Key) -> Any:
     """The secret out of the file that the key names."""
     given = place.given[name]
@@ -229,7 +234,8 @@ def _read_secret(place: _Place, name: str, rules: Key) -> Any:
         with path.open("rb") as file:
             content = file.read(_MAX_SECRET_BYTES + 1)
     except OSError as error:
-        raise ValueError(f"cannot read {_excerpt(str(path))}: {error.strerror}") from None
+        # No colon: systemd's path has "credentials" in it, which is like the name of a secret too.
+        raise ValueError(f"cannot read {_unread(given, place.folder)} ({error.strerror})") from None
     if len(content) > _MAX_SECRET_BYTES:
         raise ValueError(f"{_excerpt(str(path))} has more than {_MAX_SECRET_BYTES} bytes")
     try:

@@ -386,7 +386,7 @@ def test_a_relative_secret_file_lies_among_the_credentials_of_systemd(
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (None, "cannot read '{}': No such file or directory"),
+        (None, "cannot read the file of that name in . (No such file or directory)"),
         (b"", "what '{}' holds must not be empty"),
         (b"\n", "what '{}' holds must not be empty"),
         (b"s3kr1t-hunter2\nmore\n", "what '{}' holds has a control character"),
@@ -420,9 +420,22 @@ def test_a_secret_file_that_is_none_is_named_but_not_shown(
         ),
         ("[ami]\nsecrets = 'x'\n", WITH_SECRET, "ami.secrets (in the file): there is no such key"),
         (
+            "[ami]\nsecret_file = 'ami'\n",
+            {"CREDENTIALS_DIRECTORY": "/run/credentials/pbxapi.service"},
+            (
+                "ami.secret_file (in the file): cannot read the file of that name in /run"
+                "/credentials/pbxapi.service (No such file or directory)"
+            ),
+        ),
+        (
             "[ami]\nsecret_file = '/none'\n",
             {},
-            "ami.secret_file (in the file): cannot read '/none': No such file or directory",
+            "ami.secret_file (in the file): cannot read '/none' (No such file or directory)",
+        ),
+        (
+            f"[ami]\nsecret_file = '{SECRET}'\n",
+            {},
+            "ami.secret_file (in the file): cannot read the file of that name in ",
         ),
         ("[ami]\nsecret = 1\n", {}, "ami.secret (in the file): must be text"),
         ("[ami]\nsecret = ['s3kr1t-hunter2']\n", {}, "ami.secret (in the file): must be text"),
@@ -450,7 +463,9 @@ def test_a_secret_file_that_is_none_is_named_but_not_shown(
 def test_what_is_wrong_with_a_secret_is_said_without_it(
     file: Path, text: str, environ: dict[str, str], fault: str
 ) -> None:
-    assert fault_of(file, text, environ).startswith(fault)
+    message = fault_of(file, text, environ)
+    assert message.startswith(fault)
+    assert SECRET not in message
 
 
 def test_no_repr_shows_a_secret(file: Path) -> None:

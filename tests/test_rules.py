@@ -239,6 +239,7 @@ def test_the_service_is_restarted_isolated_and_stopped_gracefully() -> None:
     assert service["Restart"] == "always"
     assert service["NoNewPrivileges"] == "yes"
     assert float(service["TimeoutStopSec"]) > GRACE_S, "requests under way are answered first"
+    assert service.get("ProcSubset") != "pid", "without /proc/stat there are no metrics process_…"
     assert "Requires" not in parsed["Unit"], "it must outlive a restart of Asterisk"
     assert "BindsTo" not in parsed["Unit"]
 

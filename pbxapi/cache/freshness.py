@@ -45,5 +45,7 @@ class Freshness:
             PbxUnavailable: it was never filled, or is older than `MAX_AGE_S`.
         """
         age_s = self.age_s(now)
+        if not self._known:
+            raise PbxUnavailable(f"there is no list of {what} yet")
         if age_s > MAX_AGE_S:
             raise PbxUnavailable(f"the list of {what} is {age_s:.0f} s old")

@@ -46,7 +46,14 @@ async def fastagi(patient: Patient) -> AsyncIterator[Finding]:
 
 def _taken(listen: Listen, obstacle: int, key: str) -> Finding:
     reason = os.strerror(obstacle) if obstacle > 0 else "there is no such host"
-    return fail(f"cannot listen on {listen}: {reason}", f"end what is there, or change {key}")
+    remedy = f"end what is there, or change {key}"
+    if listen.path and obstacle == errno.EACCES:
+        remedy = (
+            "another user has left this socket: end a daemon of his and remove it"
+            if os.path.lexists(listen.path)
+            else "let the daemon's user write to that folder; run this check as that user"
+        )
+    return fail(f"cannot listen on {listen}: {reason}", remedy)
 
 
 def _obstacle(listen: Listen) -> int | None:

@@ -11,7 +11,7 @@ from pbxapi.errors import PbxUnavailable
 def test_before_the_first_list_nothing_is_believed() -> None:
     freshness = Freshness()
     assert freshness.age_s(5.0) == math.inf
-    with pytest.raises(PbxUnavailable, match="the list of peers is inf s old"):
+    with pytest.raises(PbxUnavailable, match="there is no list of peers yet"):
         freshness.require(5.0, "peers")
 
 

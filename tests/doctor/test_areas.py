@@ -1,6 +1,7 @@
 """Areas of the examination by themselves: what no simulator and no database does on order."""
 
 import asyncio
+import errno
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -235,6 +236,18 @@ async def test_unix_sockets(tmp_path: Path) -> None:
     assert await lines(ports_area.http(made)) == [
         f"FAIL cannot listen on unix:{path}/http.sock: Not a directory"
     ]
+
+
+def test_what_to_do_about_a_socket_of_another_user(tmp_path: Path) -> None:
+    path = tmp_path / "http.sock"
+    listen = Listen(path=str(path))
+    folder = ports_area._taken(listen, errno.EACCES, "[http] listen")
+    path.touch()
+    left = ports_area._taken(listen, errno.EACCES, "[http] listen")
+    other = ports_area._taken(listen, errno.EADDRINUSE, "[http] listen")
+    assert "write to that folder" in folder.remedy
+    assert "remove it" in left.remedy
+    assert other.remedy == "end what is there, or change [http] listen"
 
 
 async def test_a_host_that_there_is_not() -> None:
