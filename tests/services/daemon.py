@@ -61,6 +61,7 @@ class Daemon:
 
     Args:
         program: What stands for `pbxapi` in its command.
+        socket: The unix socket that it listens on; the host of the URL is then only a name.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Daemon:
         program: Sequence[str] = ("-m", "pbxapi"),
         *,
         log_start: int = 0,
+        socket: Path | None = None,
     ) -> None:
         self.url = url
         self.log = log
@@ -80,7 +82,8 @@ class Daemon:
         self.environment = environment
         self._arguments = [] if config is None else ["--config", str(config)]
         self._process: asyncio.subprocess.Process | None = None
-        self._session = aiohttp.ClientSession()
+        connector = None if socket is None else aiohttp.UnixConnector(str(socket))
+        self._session = aiohttp.ClientSession(connector=connector)
 
     @property
     def pid(self) -> int:

@@ -30,17 +30,37 @@ _STOP_S = 15
 
 
 class Standing:
-    """One daemon, its database and the Asterisk that it serves."""
+    """One daemon, its database and the Asterisk that it serves.
 
-    def __init__(self, asterisk: Asterisk, database: Database, ports: Ports, log: Path) -> None:
-        port = ports.tcp()
+    Attributes:
+        port: That it listens on, if it has no `socket`.
+
+    Args:
+        socket: The unix socket that it listens on instead.
+        more: Settings, named as variables of the environment without their prefix.
+    """
+
+    def __init__(
+        self,
+        asterisk: Asterisk,
+        database: Database,
+        ports: Ports,
+        log: Path,
+        *,
+        socket: Path | None = None,
+        **more: str,
+    ) -> None:
+        self.port = port = ports.tcp()
         self.database = database
         self._log = log
+        self._socket = socket
         self._url = f"http://{LOOPBACK}:{port}"
         run(_prepare(database, asterisk.technology))
         ami = (asterisk.ami_port, asterisk.ami_username, asterisk.ami_secret)
+        if socket is not None:
+            more["HTTP_LISTEN"] = f"unix:{socket}"
         settings = serving(
-            port, ports.tcp(), ami, database.dsn, RECORDS_ROOTS=str(asterisk.monitor)
+            port, ports.tcp(), ami, database.dsn, RECORDS_ROOTS=str(asterisk.monitor), **more
         )
         self._process = ChildProcess(
             [sys.executable, "-m", "pbxapi", "serve"],
@@ -54,7 +74,11 @@ class Standing:
         """The daemon, in step with Asterisk and without a trace of the last test."""
         await self.database.execute("DELETE FROM pbxapi.cdr")
         daemon = Daemon(
-            f"{self._url}/api/api.php", {}, self._log, log_start=self._log.stat().st_size
+            f"{self._url}/api/api.php",
+            {},
+            self._log,
+            log_start=self._log.stat().st_size,
+            socket=self._socket,
         )
         try:
             await eventually(
