@@ -11,9 +11,10 @@ from typing import Final, NamedTuple
 
 #: 128 bits, as 32 hex digits: no stranger guesses one.
 CARD_BYTES: Final = 16
-#: A line may ring for an hour and the call be transferred another hour later.
-CARD_TTL_S: Final = 7_200.0
-#: Two hours of seven calls a second; four fields of 255 characters each are about 2.5 kB, so
+#: The dial plan hands the card in before anything rings, and what it gets goes with the call. So
+#: this is ample, and a busy PBX keeps little: some 500 bytes a call.
+CARD_TTL_S: Final = 600.0
+#: Ten minutes of eighty calls a second; four fields of 255 characters each are about 2.5 kB, so
 #: 130 MB at the very worst.
 MAX_CARDS: Final = 50_000
 

@@ -42,7 +42,7 @@ def test_an_unknown_card_is_worth_nothing(clock: Clock, card: str) -> None:
     assert cards.redeem(card) is None
 
 
-def test_a_card_is_good_for_two_hours_and_no_longer(clock: Clock) -> None:
+def test_a_card_is_good_for_its_time_and_no_longer(clock: Clock) -> None:
     cards = CallCards(clock)
     first = cards.issue({"customCDR1": "first"})
     clock.now_s += 1
