@@ -6,7 +6,6 @@ What they promise is in docs/operations.md, "The URL of the clients".
 import asyncio
 import shutil
 import socket
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,7 @@ from tests.services.ports import LOOPBACK, Ports
 from tests.services.postgres import PostgresServer, fresh
 from tests.services.standing import Standing
 from tests.services.waiting import eventually
-from tests.services.web_servers import Apache, Nginx, Upstream, WebServer
+from tests.services.web_servers import Apache, Nginx, Upstream, WebServer, open_folder
 
 # One process runs them all: the daemons are the module's.
 pytestmark = pytest.mark.xdist_group("proxies")
@@ -64,9 +63,7 @@ def site(
     postgres_server: PostgresServer,
     postgres_template: str,
 ) -> Iterator[Site]:
-    # Not pytest's folder: Apache gives its rights up, and could not get there.
-    folder = Path(tempfile.mkdtemp(prefix="pbxapi-web-"))
-    folder.chmod(0o711)
+    folder = open_folder()
     asterisk, log = asterisk_lab.get("22"), folder / "daemon.log"
     databases = fresh(postgres_server, postgres_template)
     if request.param == "unix":

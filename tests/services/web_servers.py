@@ -29,6 +29,13 @@ _STOP_S = 10
 Upstream = Path | int
 
 
+def open_folder() -> Path:
+    """A new one that is not pytest's: Apache gives its rights up, and could not get there."""
+    folder = Path(tempfile.mkdtemp(prefix="pbxapi-web-"))
+    folder.chmod(0o711)
+    return folder
+
+
 class WebServer(ABC):
     """One of them, running in front of a daemon.
 
@@ -41,9 +48,7 @@ class WebServer(ABC):
 
     def __init__(self, upstream: Upstream, port: int) -> None:
         self.url = f"http://{LOOPBACK}:{port}/api/api.php"
-        # Not pytest's: Apache gives its rights up, and could not get there.
-        self.folder = Path(tempfile.mkdtemp(prefix="pbxapi-web-"))
-        self.folder.chmod(0o711)
+        self.folder = open_folder()
         self._port = port
         self._command = self._set_up(upstream)
         self._process: ChildProcess | None = None
