@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.services.asterisk_lab",
     "tests.services.blocking",
     "tests.services.daemon",
+    "tests.services.logs",
     "tests.services.phones",
     "tests.services.php",
     "tests.services.ports",

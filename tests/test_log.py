@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,19 +21,6 @@ from pbxapi.redaction import MASK, MAX_CHARACTERS, Redactor, is_secret_name
 
 SECRET = "s3kr1t-hunter2"
 FORMS = ("json", "console")
-
-
-@pytest.fixture(autouse=True)
-def untouched_logging() -> Iterator[None]:
-    """Give pytest's own handlers and structlog's defaults back."""
-    root, access = logging.getLogger(), logging.getLogger("aiohttp.access")
-    before = (root.handlers[:], root.level, access.handlers[:], access.propagate)
-    log.set_request_facts({})
-    yield
-    log.set_request_facts({})
-    structlog.reset_defaults()
-    root.handlers[:], root.level, access.handlers[:], access.propagate = before
-    root.setLevel(before[1])  # clears the cache of levels
 
 
 class Output:

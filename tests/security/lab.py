@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import asyncpg
 import pytest
-import structlog
 
 from pbxapi import daemon, log
 from pbxapi.access.passwords import hash_password
@@ -26,6 +25,7 @@ from pbxapi.simulator.fastagi import Conversation
 from pbxapi.simulator.options import default_devices
 from tests.directory.rows import add_user
 from tests.security.values import SECRET
+from tests.services.logs import keeping_logging
 from tests.services.ports import LOOPBACK, Ports
 from tests.services.postgres import Database
 from tests.services.waiting import eventually
@@ -154,7 +154,6 @@ async def running(database: Database, ports: Ports, folder: Path) -> AsyncIterat
     recording = records / "call.wav"
     recording.write_bytes(b"RIFF")
     await fill(database, recording)
-    before = structlog.get_config()
     async with make_simulator() as simulator:
         lab = Lab(simulator, database, records, folder, io.StringIO())
         config = load(
@@ -170,9 +169,9 @@ async def running(database: Database, ports: Ports, folder: Path) -> AsyncIterat
             },
         )
         lab.port = config.http.listen.port
-        log.configure("debug", "json", stream=lab.log)
         stop, listens = asyncio.Event(), asyncio.Event()
-        with watching(lab):
+        with keeping_logging(), watching(lab):
+            log.configure("debug", "json", stream=lab.log)
             serving = asyncio.create_task(daemon.run(config, stop, lambda _url: listens.set()))
             try:
                 await listens.wait()
@@ -183,4 +182,3 @@ async def running(database: Database, ports: Ports, folder: Path) -> AsyncIterat
             finally:
                 stop.set()
                 await serving
-                structlog.configure(**before)

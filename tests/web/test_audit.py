@@ -3,15 +3,14 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from pbxapi import log
@@ -223,26 +222,20 @@ HOSTILE: Final = (
 )
 
 
-@contextmanager
-def logging_to(stream: io.StringIO, level: str, form: str) -> Iterator[io.StringIO]:
-    before = structlog.get_config()
-    log.configure(level, form, stream=stream)
-    yield stream
-    structlog.configure(**before)
-
-
 @pytest.fixture(params=["json", "console"])
-def stream(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
+def stream(request: pytest.FixtureRequest) -> io.StringIO:
     """Where the lines go, in each form."""
-    with logging_to(io.StringIO(), "info", request.param) as stream:
-        yield stream
+    stream = io.StringIO()
+    log.configure("info", request.param, stream=stream)
+    return stream
 
 
 @each_changing
 async def test_no_level_of_the_log_silences_it(name: str) -> None:
-    with logging_to(io.StringIO(), "critical", "json") as stream:
-        async with listening({}) as port:
-            await ask(port, urlencode({"username": "voipsun", "action": name}).encode())
+    stream = io.StringIO()
+    log.configure("critical", "json", stream=stream)
+    async with listening({}) as port:
+        await ask(port, urlencode({"username": "voipsun", "action": name}).encode())
     (line,) = stream.getvalue().splitlines()
     assert (json.loads(line)["event"], json.loads(line)["action"]) == ("audit.action", name)
 
