@@ -70,7 +70,7 @@ def _enter(pbx: Pbx, channel: Channel) -> Steps:
     """pbxapi-entered, from priority 2: the called side goes on in its context."""
     pbx.run_application(channel, "Wait", str(_MOMENT_S))
     yield Wait(timeout_s=_MOMENT_S)
-    sub.set_fields(pbx, channel)
+    yield from sub.fetch_fields_again(pbx, channel)
     sub.record(pbx, channel)
     context = sub.keep(sub.variable(channel, "PBXAPI_CONTEXT"), _CONTEXT)
     exten = "s" if pbx.dialplan.exists(context, "s") else channel.exten

@@ -52,7 +52,7 @@ def _walk_on(pbx: Pbx, phone: Channel) -> Steps:
     """pbxapi-dial, from priority 2: the phone goes on as if it had dialled the number."""
     pbx.run_application(phone, "Set", "CONNECTEDLINE(all,i)=")
     pbx.set_connected(phone, "", "")
-    sub.set_fields(pbx, phone)
+    yield from sub.fetch_fields_again(pbx, phone)
     phone.priority += 1
     sub.record(pbx, phone)
     return (yield from _dial_destination(pbx, phone))

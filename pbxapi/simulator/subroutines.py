@@ -153,6 +153,14 @@ def fetch_fields(pbx: Pbx, channel: Channel) -> Generator[Wait, Any, None]:
     set_fields(pbx, channel)
 
 
+def fetch_fields_again(pbx: Pbx, channel: Channel) -> Generator[Wait, Any, None]:
+    """pbxapi-fields-again: the fields on the CDR, fetched if they did not come the first time."""
+    if channel.variables.get(_FIELDS):
+        set_fields(pbx, channel)
+    else:
+        yield from fetch_fields(pbx, channel)
+
+
 def _ask(pbx: Pbx, channel: Channel) -> Steps:
     """pbxapi-card: the channel that asks; its extension is the Uniqueid of the one that waits."""
     no_cdr(pbx, channel)

@@ -11,16 +11,20 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from pbxapi.agi.cards import CallCards
+from pbxapi.agi.server import Limits, serving_agi
 from pbxapi.ami.requests import Request, variables
 from pbxapi.ami.session import connect
+from pbxapi.config import Listen
 from pbxapi.errors import PbxUnavailable
 from tests.services.asterisk import Asterisk, LiveChannel
 from tests.services.daemon import PASSWORD, USERNAME, Daemon
 from tests.services.lines import TRUNK
 from tests.services.phones import Mode, Phones
 from tests.services.php import Php, PhpAnswer
-from tests.services.ports import Ports
+from tests.services.ports import LOOPBACK, Ports
 from tests.services.postgres import Database
+from tests.services.proxy import MakeProxy
 from tests.services.standing import Standing
 from tests.services.waiting import eventually
 
@@ -173,14 +177,16 @@ async def test_custom_fields_of_a_call_that_does_not_come_about(
 
 
 @asynccontextmanager
-async def originated(asterisk: Asterisk, **values: str) -> AsyncIterator[None]:
+async def originated(
+    asterisk: Asterisk, channel: str = "Local/1000@pbxapi-originate/n", **values: str
+) -> AsyncIterator[None]:
     """Linka_1000 is being rung for 1001, as the daemon would have it, with these values."""
     session = await connect(asterisk.ami_host, asterisk.ami_port, (), lambda _event: None)
     await session.log_in(asterisk.ami_username, asterisk.ami_secret)
     line = {"ACCOUNTS": f"{asterisk.technology}/Linka_1000", "DST": "1001", "DIALPLAN": "1"}
     named = line | {"SRC_TIMEOUT": "5", "DST_TIMEOUT": "5"} | values
     headers = (
-        ("Channel", "Local/1000@pbxapi-originate/n"),
+        ("Channel", channel),
         ("Context", "pbxapi-originated"),
         ("Exten", "s"),
         ("Priority", "1"),
@@ -212,6 +218,58 @@ async def test_fastagi_that_does_not_answer_holds_no_call(
             assert loop.time() - began < 1  # a connect alone would take 2 s, and an answer for ever
     finally:
         silent.close()
+
+
+@pytest.mark.parametrize(
+    ("channel", "options", "talking"),
+    [
+        ("Local/1000@pbxapi-originate/n", {}, ("Linka_1000", "Linka_1001")),
+        (
+            "Local/800123456@pbxapi-dialout/n",
+            {"OUTROUTE": "1", "CONTEXT": "pospojeni"},
+            (TRUNK,),
+        ),
+    ],
+    ids=["originate", "dial"],
+)
+async def test_custom_fields_that_did_not_come_are_asked_for_once_more(
+    asterisk: Asterisk,
+    daemon: Daemon,
+    phones: Phones,
+    database: Database,
+    tcp_proxy: MakeProxy,
+    channel: str,
+    options: dict[str, str],
+    talking: tuple[str, ...],
+) -> None:
+    """FastAGI says nothing before the telephone rings, and is well again when somebody answers."""
+    for username in talking:
+        await (phones.trunk() if username == TRUNK else phones.up(username))
+
+    async def nobody_asks() -> bool:
+        return all(c.context != "pbxapi-fields" for c in await asterisk.aio.channels())
+
+    async def all_three() -> list[Any]:
+        rows = await database.fetch("SELECT * FROM pbxapi.cdr")
+        return rows if len(rows) == 3 else []
+
+    cards = CallCards(time.monotonic)
+    loop = asyncio.get_running_loop()
+    silent = await loop.create_server(asyncio.Protocol, LOOPBACK, 0)
+    async with serving_agi(cards, Listen(LOOPBACK, 0), Limits(deadline_s=5)) as address, silent:
+        proxy = await tcp_proxy(silent.sockets[0].getsockname()[1])
+        values = {"CARD": cards.issue(NASTY), "AGI": f"{LOOPBACK}:{proxy.port}"}
+        async with originated(asterisk, channel, **options, **values):
+            await eventually(lambda: proxy.accepted, within_s=3, what="the first connection")
+            proxy.set_upstream(LOOPBACK, int(address.rpartition(":")[2]))
+            await eventually(lambda: proxy.accepted == 2, within_s=5, what="the second one")
+            await talk(daemon, *talking)
+            await eventually(nobody_asks, within_s=3, what="the fields are there")
+        await hang_up(daemon, asterisk)
+    rows = await eventually(all_three, within_s=6, what="all CDRs")
+    # That somebody was rung is a row of its own, which they have come too late for.
+    assert [fields(row) for row in rows if row["customcdr1"]] == [NASTY] * len(talking)
+    assert {row["disposition"] for row in rows} == {"ANSWERED"}
 
 
 async def test_nobody_rings_once_the_client_has_been_told_that_it_failed(

@@ -20,6 +20,7 @@ from tests.agi import words as oracle
 from tests.agi.asterisk_side import CAPTURES
 from tests.services import captures
 from tests.services.ports import Ports
+from tests.services.proxy import MakeProxy
 from tests.simulator.ami_client import AmiClient, messages, value
 from tests.simulator.calls import (
     hang_up_all,
@@ -189,6 +190,30 @@ async def test_a_bad_fastagi_holds_no_call(
         if fault != "down":
             await until(lambda: seen.rest, "the connection is ended")
             assert seen.rest[0].endswith(b"HANGUP\n")
+
+
+async def test_fields_that_did_not_come_are_asked_for_once_more(
+    simulator: Simulator,
+    lab: AmiClient,
+    technology: str,
+    cards: CallCards,
+    agi: str,
+    tcp_proxy: MakeProxy,
+) -> None:
+    """By the phone that has answered: its row and that of the destination have them."""
+    async with listening() as (silent, _):
+        proxy = await tcp_proxy(int(silent.rpartition(":")[2]))
+        card, address = cards.issue(NASTY), f"127.0.0.1:{proxy.port}"
+        await lab.ask(call(technology, CARD=card, AGI=address), "o")
+        await until(lambda: proxy.accepted, "it is asked for the first time")
+        proxy.set_upstream("127.0.0.1", int(agi.rpartition(":")[2]))
+        await until_bridged(simulator)
+        hang_up_all(simulator)
+        await until_silent(simulator)
+    assert proxy.accepted == 2
+    rows = [row for row in simulator.cdrs if row.customcdr1]
+    assert {row.channel.partition("-")[0] for row in rows} >= {f"{technology}/Linka_1000"}
+    assert [found for found in fields(simulator) if found["customCDR1"]] == [NASTY] * len(rows)
 
 
 async def test_the_conversation_is_opened_as_recorded(
