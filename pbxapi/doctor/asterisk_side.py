@@ -1,8 +1,8 @@
 """What Asterisk has to know of the directory: contexts, queues, accounts."""
 
 from collections.abc import AsyncIterator
-from typing import Final
 
+from pbxapi import dialplan
 from pbxapi.ami.message import Message
 from pbxapi.ami.requests import Request, queue_status
 from pbxapi.cache.peers.asking import list_all
@@ -12,27 +12,26 @@ from pbxapi.doctor.finding import Finding, fail, ok, some, warn
 from pbxapi.doctor.patient import Named, Patient
 from pbxapi.errors import PbxRefused
 
-#: The contexts of pbxapi.conf that calls enter first, and those that they go on in.
-OWN: Final = (
-    *("pbxapi-originate", "pbxapi-originated", "pbxapi-dial", "pbxapi-target"),
-    *("pbxapi-dialout", "pbxapi-dialled", "pbxapi-entered", "pbxapi-spying", "pbxapi-spy"),
-)
-
 
 async def contexts(patient: Patient) -> AsyncIterator[Finding]:
     """Contexts of ours, and those that the directory has a row for."""
     if "Getvar" not in patient.may:
         yield warn("contexts cannot be looked for", "see write class reporting above")
         return
-    missing = [name for name in OWN if not await _exists(patient, name)]
+    missing = [name for name in dialplan.CONTEXTS if not await _exists(patient, name)]
     if missing:
         yield fail(
             f"there is no context {some(missing)}",
             "copy dialplan/pbxapi.conf, `#include pbxapi.conf` in extensions.conf,"
             " `dialplan reload`; func_dialplan has to be loaded",
         )
+    elif not await _exists(patient, dialplan.MARKED, dialplan.MARK):
+        yield warn(
+            "pbxapi.conf is that of another version",
+            "copy dialplan/pbxapi.conf of this one, `dialplan reload`",
+        )
     else:
-        yield ok("the contexts of pbxapi.conf are there")
+        yield ok("the contexts of pbxapi.conf are there, and are those of this version")
     for kind, prefix in (("dialplan", "extensions-dialplanid-"), ("outroute", "dial_out_")):
         for row in patient.directory.get(kind, ()):
             name = f"{prefix}{row.id}"
@@ -45,8 +44,9 @@ async def contexts(patient: Patient) -> AsyncIterator[Finding]:
                 )
 
 
-async def _exists(patient: Patient, context: str) -> bool:
-    variable = f"DIALPLAN_EXISTS({context})"
+async def _exists(patient: Patient, *place: str) -> bool:
+    """Whether there is a context, or an extension in it."""
+    variable = f"DIALPLAN_EXISTS({','.join(place)})"
     try:
         answer = await patient.ami.request(Request("Getvar", (("Variable", variable),)))
     except PbxRefused:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
+from pbxapi import dialplan
 from pbxapi.simulator import causes, dial, fastagi, local, phones, recording
 from pbxapi.simulator.channels import Channel
 from pbxapi.simulator.extensions import Extension
@@ -256,8 +257,17 @@ def _end_with_cause(pbx: Pbx, channel: Channel) -> Steps:
     return nothing_more()
 
 
+def _end_at_once(pbx: Pbx, channel: Channel) -> Steps:
+    """pbxapi-file, which nobody calls."""
+    hang_up(pbx, channel)
+    return nothing_more()
+
+
 #: The contexts here that are entered by channels of their own.
 CONTEXTS: Final = {
+    dialplan.MARKED: OwnContext(
+        re.compile(dialplan.MARK), _end_at_once, dialplan.MARK, ("Hangup", "")
+    ),
     "pbxapi-card": OwnContext(
         re.compile(r"[0-9a-z]{2}.+"),
         _ask,

@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from pbxapi import dialplan
 from pbxapi.ami.message import Message
 from pbxapi.ami.requests import Request
 from pbxapi.ami.session import AmiSession
@@ -147,6 +148,16 @@ async def test_a_version_that_nobody_has_tried() -> None:
     old = patient(lambda _: "AsteriskVersion: 13.38.3", may=("CoreSettings",))
     assert await lines(manager.version(old)) == [
         "warn Asterisk 13.38.3 is none of those tried, 16 to 22"
+    ]
+
+
+async def test_a_dial_plan_of_another_version() -> None:
+    def answer(request: Request) -> str:
+        is_mark = any(dialplan.MARKED in value for _, value in request.headers)
+        return f"Value: {0 if is_mark else 1}"
+
+    assert await lines(asterisk_side.contexts(patient(answer, may=("Getvar",)))) == [
+        "warn pbxapi.conf is that of another version"
     ]
 
 
