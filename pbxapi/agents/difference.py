@@ -19,6 +19,7 @@ _NOTHING_TO_REMOVE: Final = frozenset(
         "Unable to remove interface from queue: No such queue",
     }
 )
+_NOBODY_TO_PAUSE: Final = "Interface not found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,12 @@ class Change:
         return Request("QueuePause", (*where, ("Paused", _flag(after.paused))))
 
     def is_needless(self, refusal: str) -> bool:
-        """Whether Asterisk refused it because it is so already."""
+        """Whether Asterisk refused it because it is so already, or there is nobody to pause."""
         if self.after is None:
             return refusal in _NOTHING_TO_REMOVE
-        return self.before is None and refusal == ALREADY_THERE
+        if self.before is None:
+            return refusal == ALREADY_THERE
+        return refusal == _NOBODY_TO_PAUSE
 
     def is_shown_by(self, there: QueueMember | None) -> bool:
         """Whether whoever has its place now is as it would have him."""

@@ -4,18 +4,16 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator
-from typing import Final, cast
+from typing import Final
 
 from pbxapi.doctor.finding import Finding, fail, ok, warn
 from pbxapi.doctor.patient import Patient
 from pbxapi.errors import UsageError
-from pbxapi.web.tls import make_tls
+from pbxapi.web.tls import make_tls, validity
 
 #: Who renews them does so weeks before.
 _SOON_DAYS: Final = 14
 _DAY_S: Final = 86400
-#: X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h: we look at the time ourselves.
-_WITHOUT_TIME: Final = 0x200000
 
 
 async def look(patient: Patient) -> AsyncIterator[Finding]:
@@ -39,7 +37,7 @@ def usable(certificate: str, key: str, now: float) -> Finding:
     try:
         tls = make_tls(certificate, key)
         assert tls is not None  # noqa: S101 - one of them at least is given
-        begin, end = _validity(tls.context, certificate)
+        begin, end = validity(tls.context, certificate)
     except UsageError as error:
         return fail(str(error), "change [http] tls_certificate and tls_key")
     except ssl.SSLError as error:
@@ -60,28 +58,3 @@ def _in_time(certificate: str, begins_in_s: float, ends_in_s: float) -> Finding:
     if days < _SOON_DAYS:
         return warn(f"{certificate} expires in {days} days", renew)
     return ok(f"{certificate} fits its key and is valid for {days} days")
-
-
-def _validity(server: ssl.SSLContext, certificate: str) -> tuple[float, float]:
-    """First and last second of the certificate, as a client sees them who trusts it.
-
-    A handshake in memory, since `ssl` tells these of nothing but a certificate that was shown and
-    verified.
-
-    Raises:
-        ssl.SSLError: no client would be content with it, whomever he trusts.
-    """
-    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trusting.check_hostname = False
-    trusting.load_verify_locations(certificate)
-    flags = trusting.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN | _WITHOUT_TIME
-    trusting.verify_flags = ssl.VerifyFlags(flags)
-    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = trusting.wrap_bio(back, there)
-    for side in (client, server.wrap_bio(there, back, server_side=True), client):
-        try:
-            side.do_handshake()
-        except ssl.SSLWantReadError:
-            continue  # it is the other one's turn
-    shown = cast("dict[str, str]", client.getpeercert())
-    return ssl.cert_time_to_seconds(shown["notBefore"]), ssl.cert_time_to_seconds(shown["notAfter"])

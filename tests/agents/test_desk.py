@@ -214,6 +214,18 @@ async def test_a_pause_is_kept_and_touches_his_own_members_alone() -> None:
 # ---- queues
 
 
+async def test_a_queue_that_he_has_just_been_taken_out_of_does_not_keep_a_pause_from_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(agent(1, ALL, login(100)))
+    shown = list(world.asterisk.members())
+    del world.asterisk.by_key[("it", "local/100@extensions-dialplanid-1")]
+    monkeypatch.setattr(world.asterisk, "members", lambda: shown)
+    await world.desk.set_paused(1, True)
+    assert {(row[0], row[4]) for row in world.asterisk.rows()} == {("sales", True), ("vip", True)}
+    assert world.directory.agents[1].login == login(100, paused=True)
+
+
 async def test_a_queue_is_his_at_once_and_for_good() -> None:
     world = World(agent(1, serves(it=1), login(100, paused=True)))
     await world.desk.assign(1, QUEUES["vip"], 3)

@@ -316,6 +316,35 @@ async def test_what_others_do_at_asterisk(
     assert len(await agree(oracle, database, asterisk, within_s=0)) == 2
 
 
+async def rename_queue(asterisk: Asterisk, database: Database, old: str, new: str) -> None:
+    """In both places; Asterisk has to be told to read it."""
+    conf = asterisk.etc / "queues.conf"
+    conf.write_text(conf.read_text("utf-8").replace(f"[{old}]", f"[{new}]"), "utf-8")
+    await database.execute("UPDATE pbxapi.queues SET name = $1 WHERE name = $2", new, old)
+
+
+@pytest.mark.usefixtures("agents")
+async def test_a_queue_gets_another_name(
+    asterisk: Asterisk, database: Database, oracle: Oracle, start_daemon: StartDaemon
+) -> None:
+    """Asterisk tells of the first of these commands, and not of the second."""
+    daemon = await start(start_daemon, asterisk)
+    await do(daemon, "agentlogin", 1000, srcExtenInternalNum="1005")
+    names = ["FrontaPrazdna", "FrontaNova", "FrontaPrazdna"]
+    commands = ("module reload app_queue.so", "queue reload all")
+    try:
+        for old, new, command in zip(names, names[1:], commands, strict=False):
+            await rename_queue(asterisk, database, old, new)
+            await asterisk.aio.cli(command)
+            rows = await agree(oracle, database, asterisk, within_s=6)
+            assert new in {row.queue for row in rows}
+            assert (await daemon.ask("queuestatus", queueName=new)).errno == ""
+            assert (await daemon.ask("queuestatus", queueName=old)).errno == "600"
+    finally:
+        await rename_queue(asterisk, database, "FrontaNova", "FrontaPrazdna")
+        await asterisk.aio.cli("module reload app_queue.so")
+
+
 @pytest.mark.usefixtures("agents")
 async def test_ami_lost_in_the_middle(
     asterisk: Asterisk,

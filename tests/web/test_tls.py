@@ -2,15 +2,19 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from pbxapi import daemon
 from pbxapi.config import Ami, Config, Database, FastAgi, Http, Listen, Records
 from pbxapi.errors import UsageError
+from pbxapi.redaction import Redactor
 from pbxapi.reloading import Reloading
 from pbxapi.web import server
 from pbxapi.web.server import serving
@@ -134,6 +138,25 @@ async def test_files_that_do_not_fit_leave_the_old_certificate(certificate: Make
         asking.close()
 
 
+@pytest.mark.parametrize(("days", "fault"), [(3, "has expired"), (-1, "is not valid yet")])
+async def test_one_that_is_out_of_time_is_for_a_start_only(
+    certificate: Make, monkeypatch: pytest.MonkeyPatch, days: int, fault: str
+) -> None:
+    files, other = certificate("one"), certificate("other")
+    tls = Tls(*files)
+    for old, new in zip(files, other, strict=True):
+        Path(new).rename(old)
+    then = time.time() + days * 86400
+    monkeypatch.setattr("pbxapi.web.tls.time", SimpleNamespace(time=lambda: then))
+    with pytest.raises(UsageError, match=f"{files[0]} {fault}"):
+        tls.load()
+    with capture_logs() as events:
+        Tls(*files)
+    assert [(each["event"], fault in each["error"]) for each in events] == [
+        ("http.certificate_refused", True)
+    ]
+
+
 async def test_the_daemon_serves_it_and_reads_it_again_at_a_reload(
     certificate: Make, ports: Ports, tmp_path: Path
 ) -> None:
@@ -199,11 +222,12 @@ def test_what_cannot_be_used_is_told_in_one_line(certificate: Make, tmp_path: Pa
     for given, why in (
         (("/nowhere/x.pem", good[1]), "No such file"),
         ((good[0], other[1]), "another certificate"),
-        ((str(garbage), good[1]), "not usable"),
-        ((good[0], str(garbage)), "not usable"),
+        ((str(garbage), good[1]), "cannot be used"),
+        ((good[0], str(garbage)), "cannot be used"),
         (locked, "passphrase"),
     ):
         with pytest.raises(UsageError, match=why) as raised:
             make_tls(*given)
         assert "\n" not in str(raised.value)
         assert "http.tls_key" in str(raised.value)
+        assert Redactor().text(str(raised.value)) == str(raised.value), "the log says it too"

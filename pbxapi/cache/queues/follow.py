@@ -1,9 +1,10 @@
 """List, follow, and ask: keeps a QueueStore in step with Asterisk.
 
-All queues are listed at every new session, after FullyBooted, after a reload of app_queue and about
-once a minute. In between events keep members and callers; for what no event tells exactly, the
-counters above all, Asterisk is asked about that one queue (questions.py). A list of all
-or a few questions about different queues are under way at a time.
+All queues are listed at every new session, after FullyBooted, after a reload of app_queue, where a
+queue has come or gone without a word, and about once a minute. In between events keep members and
+callers; for what no event tells exactly, the counters above all, Asterisk is asked about that one
+queue (questions.py). A list of all or a few questions about different queues are under way at a
+time.
 """
 
 import asyncio
@@ -27,8 +28,10 @@ from pbxapi.cache.queues.store import GUARD_S, QueueStore
 from pbxapi.cache.relisting import RELIST_EVENTS, Relisting
 from pbxapi.errors import PbxRefused, PbxUnavailable
 
-#: A reload tells the module, or that it was all of them (loader.c, publish_reload_message()).
-RELOADED: Final = frozenset({"All", "app_queue"})
+#: A reload tells the module as whoever asked for it spelt it, in either case and with `.so` or not,
+#: or that it was all of them (loader.c, publish_reload_message(), resource_name_match()).
+RELOADED: Final = frozenset({"all", "app_queue"})
+_FILE_ENDING: Final = ".so"
 #: What Asterisk says without app_queue.
 _NO_SUCH_ACTION: Final = "Invalid/unknown command"
 #: A question that names no member: an interface has a slash.
@@ -60,8 +63,9 @@ class QueueFollower:
         lists: Number of complete lists of all queues.
         questions: Number of questions about one queue that were answered.
         repaired: Number of differences that a list found and no event explains.
-        listed_anew: Set at the first complete list of a session, of a boot and of a reload; who
-            acts on it clears it.
+        listed_anew: Set at the first complete list of a session, of a boot and of a reload, and
+            where a list has queues that were not there before, or lacks some; who acts on it
+            clears it.
     """
 
     wanted = frozenset(REDUCERS) | RELIST_EVENTS
@@ -99,7 +103,8 @@ class QueueFollower:
     def event(self, message: Message) -> None:
         """One event of the session."""
         if message.event not in REDUCERS:
-            if message.event == "FullyBooted" or message.get("Module") in RELOADED:
+            module = message.get("Module").lower().removesuffix(_FILE_ENDING)
+            if message.event == "FullyBooted" or module in RELOADED:
                 self._anew = True
                 self._relisting.ask()
         elif self._store.concerns(message):
@@ -116,6 +121,7 @@ class QueueFollower:
     async def _list(self, lister: Lister) -> bool:
         async with self._listing:
             anew, self._anew = self._anew, False
+            before = frozenset(self._store.queues)
             collected = self._store.begin_list(self._asterisk_time())
             began = time.monotonic()
             if not await self._collect(lister, queue_status(), collected):
@@ -129,6 +135,8 @@ class QueueFollower:
             self._ask(collected.asks)
         if not anew:
             self._suspect(collected.told | dict.fromkeys(gone, 1), now)
+        # No event tells of `queue reload`, and its agents have to come into a queue that is new.
+        anew = anew or before != self._store.queues.keys()
         self._note(now - began, loud=anew)
         if anew:
             self.listed_anew.set()
@@ -164,7 +172,8 @@ class QueueFollower:
 
     async def _inquire(self, lister: Lister, question: Question) -> dict[str, int]:
         """Ask about one queue; returns the differences that were found, by queue."""
-        if self._store.named(question.queue) is None:
+        unknown = self._store.named(question.queue) is None
+        if unknown:
             question = question._replace(members=ALL)
         collected = self._store.begin_list(self._asterisk_time(), question)
         if not await self._collect(lister, _request(question), collected):
@@ -173,6 +182,9 @@ class QueueFollower:
                 self._questions.retry(question, time.monotonic())
             return {}
         gone = self._store.end_list(collected, self._now())
+        if unknown != (self._store.named(question.queue) is None):
+            self._anew = True  # where one has come or gone, others may have too
+            self._relisting.ask()
         self.questions += 1
         self._questions.told(question, time.monotonic(), exists=bool(collected.told))
         self._ask(collected.asks)

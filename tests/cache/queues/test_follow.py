@@ -135,6 +135,8 @@ async def test_a_new_session_is_answered_by_one_list_of_all() -> None:
         ("FullyBooted", "", 2),
         ("Reload", "All", 2),
         ("Reload", "app_queue", 2),
+        ("Reload", "app_queue.so", 2),
+        ("Reload", "APP_QUEUE", 2),
         ("Reload", "res_pjsip", 1),
     ],
 )
@@ -163,6 +165,27 @@ async def test_a_list_by_itself_is_no_new_beginning(monkeypatch: pytest.MonkeyPa
         world.follower.listed_anew.clear()
         await lists_made(world, 3)
         assert not world.follower.listed_anew.is_set()
+
+
+async def test_a_list_that_has_another_queue_is_a_new_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relisting, "RECONCILE_S", 0.05)
+    async with listed() as world:
+        world.follower.listed_anew.clear()
+        world.add_queue("B")
+        await eventually(world.follower.listed_anew.is_set, within_s=3, what="listed anew")
+        assert world.store.named("B") is not None
+
+
+async def test_a_queue_that_is_gone_makes_a_list_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "ROUND_S", 0.05)
+    async with listed() as world:
+        world.follower.listed_anew.clear()
+        world.add_queue("renamed")
+        del world.pbx.queues["A"]
+        await eventually(world.follower.listed_anew.is_set, within_s=3, what="listed anew")
+        assert world.store.queues.keys() == {"renamed"}
 
 
 async def test_a_list_that_failed_leaves_the_beginning_to_the_next() -> None:
