@@ -53,7 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, _interrupt)
     try:
         # To import the command may take a second, in which somebody thinks better of it.
-        args = make_parser(argv).parse_args(argv)
+        parser = make_parser(argv)
+        args, rest = parser.parse_known_args(argv)
+        if rest:
+            parser.error(f"unrecognized arguments: {_without_values(rest)}")
         code: int = asyncio.run(_module(args.command).run(args, os.environ))
     except PbxapiError as error:
         code = _fail(error)
@@ -70,6 +73,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         code = _not_written(error)
     return _flush(code)
+
+
+def _without_values(arguments: Sequence[str]) -> str:
+    """Names of options alone: somebody may have tried to give a password so."""
+    return " ".join(each.partition("=")[0] if each[:1] == "-" else "…" for each in arguments)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -73,6 +73,12 @@ def test_bad_usage_is_exit_code_2_and_says_how_it_is_used(argv: str) -> None:
     assert re.fullmatch(r"pbxapi[a-z ]*: error: .+", done.stderr.splitlines()[-1])
 
 
+def test_what_it_does_not_know_is_named_without_what_may_be_a_password() -> None:
+    done = run("user", "add", "crm", "--allow", "metrics", "--password", "tajne", "--pin=tajne")
+    assert done.returncode == 2
+    assert done.stderr.endswith("error: unrecognized arguments: --password … --pin\n")
+
+
 def _no_file(folder: Path) -> Path:
     return folder / "missing.toml"
 
