@@ -8,6 +8,7 @@ knows of a new PIN within half a minute.
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from pbxapi import log
 from pbxapi.access.passwords import hash_password
@@ -15,6 +16,11 @@ from pbxapi.commands.secret_input import read_secret
 from pbxapi.config_reading import load
 from pbxapi.directory.pool import Directory
 from pbxapi.errors import DatabaseUnavailable, UsageError
+
+_TO_DO: Final = (
+    "see whether PostgreSQL runs and what `pbxapi db status` says; the role needs to be one that"
+    " may write agents"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +39,7 @@ async def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         try:
             await _set_pin(directory, args.number)
         except DatabaseUnavailable as error:
-            raise UsageError(f"database: {error}") from error
+            raise UsageError(f"database: {error}; {_TO_DO}") from error
     return 0
 
 

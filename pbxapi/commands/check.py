@@ -51,7 +51,7 @@ class _Printer:
     """One line for each finding, coloured on a terminal, and without any secret."""
 
     def __init__(self) -> None:
-        self._in_colour = sys.stdout.isatty()
+        self._in_colour = sys.stdout is not None and sys.stdout.isatty()
         self._redactor = Redactor()
 
     def hide(self, *secrets: str) -> None:

@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 a failure that one line on standard error explains, 2 bad 
 
 import argparse
 import asyncio
+import errno
 import importlib
 import os
 import signal
@@ -20,6 +21,8 @@ from pbxapi.errors import PbxapiError, UsageError
 INTERRUPTED: Final = 128 + signal.SIGINT
 #: Each is a module of this package.
 COMMANDS: Final = ("serve", "check", "demo", "simulate", "load", "db", "user", "agent")
+#: What a write to standard output ends in, besides EPIPE, where the disk is full or has gone.
+_UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def _module(command: str) -> ModuleType:
@@ -50,21 +53,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, _interrupt)
     try:
         # To import the command may take a second, in which somebody thinks better of it.
-        args = make_parser(argv).parse_args(argv)
+        parser = make_parser(argv)
+        args, rest = parser.parse_known_args(argv)
+        if rest:
+            parser.error(f"unrecognized arguments: {_without_values(rest)}")
         code: int = asyncio.run(_module(args.command).run(args, os.environ))
     except PbxapiError as error:
         code = _fail(error)
     except ExceptionGroup as group:  # a task group wraps what ends it
-        ours, others = group.split((PbxapiError, BrokenPipeError))
+        ours, others = group.split(lambda each: isinstance(each, PbxapiError) or _is_output(each))
         if ours is None or others is not None:
             raise
         first = _first_of(ours)
-        code = _fail(first) if isinstance(first, PbxapiError) else 1
+        code = _fail(first) if isinstance(first, PbxapiError) else _not_written(first)
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except BrokenPipeError:
-        code = 1
-    return _flush() or code
+    except OSError as error:
+        if not _is_output(error):
+            raise
+        code = _not_written(error)
+    return _flush(code)
+
+
+def _without_values(arguments: Sequence[str]) -> str:
+    """Names of options alone: somebody may have tried to give a password so."""
+    return " ".join(each.partition("=")[0] if each[:1] == "-" else "…" for each in arguments)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -80,8 +93,21 @@ def _first_of(error: Exception) -> Exception:
     return _first_of(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
 
 
-def _flush() -> int:
-    """Write what has been printed; 1 where that cannot be had.
+def _is_output(error: BaseException) -> bool:
+    """Whether it tells that standard output cannot be written to."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    return isinstance(error, OSError) and error.errno in _UNWRITABLE and error.filename is None
+
+
+def _not_written(error: Exception) -> int:
+    if isinstance(error, BrokenPipeError):  # the reader has read enough, as with `| head`
+        return 1
+    return _fail(UsageError(f"standard output: {getattr(error, 'strerror', error)}"))
+
+
+def _flush(code: int) -> int:
+    """Write what has been printed; returns the exit code, which is 1 where that cannot be had.
 
     It is not left to the interpreter, which would complain in several lines.
     """
@@ -90,7 +116,5 @@ def _flush() -> int:
             sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):  # the reader has read enough, as with `| head`
-            return 1
-        return _fail(UsageError(f"standard output: {error.strerror}"))
-    return 0
+        return code or _not_written(error)
+    return code

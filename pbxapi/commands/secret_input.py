@@ -18,8 +18,10 @@ def read_secret(what: str, *, is_new: bool = True) -> str:
     """The secret; `what` is what people call it. At a prompt a new one is asked for twice.
 
     Raises:
-        UsageError: for one that nobody could log in with.
+        UsageError: for one that nobody could log in with, or where there is no standard input.
     """
+    if sys.stdin is None:  # closed, as by `<&-`
+        raise UsageError(f"the {what} is asked for, or read from standard input: there is neither")
     secret = _prompt(what, is_new=is_new) if sys.stdin.isatty() else _one_line(what)
     if not secret:
         raise UsageError(f"the {what} is empty")
@@ -47,3 +49,5 @@ def _one_line(what: str) -> str:
         return sys.stdin.readline(_MAX_LINE).removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise UsageError(f"the {what} is not text in the encoding of this locale") from None
+    except OSError as error:
+        raise UsageError(f"standard input: {error.strerror}") from None

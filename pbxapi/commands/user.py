@@ -21,6 +21,10 @@ from pbxapi.config_reading import load
 from pbxapi.directory.pool import Directory
 from pbxapi.errors import DatabaseUnavailable, UsageError
 
+_TO_DO: Final = (
+    "see whether PostgreSQL runs and what `pbxapi db status` says; the role needs to be one that"
+    " may write api_users"
+)
 _HEADINGS: Final = ("NAME", "STATE", "PERMISSIONS", "NETWORKS")
 
 
@@ -81,7 +85,7 @@ async def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         try:
             await _TASKS[args.task](directory, args)
         except DatabaseUnavailable as error:
-            raise UsageError(f"database: {error}") from error
+            raise UsageError(f"database: {error}; {_TO_DO}") from error
     return 0
 
 

@@ -186,7 +186,7 @@ async def test_a_user_who_is_not_there_is_one_line(pbxapi_user: Pbxapi, argv: li
 
 async def test_a_database_that_is_not_there_is_one_line(ports: Ports) -> None:
     dsn = f"postgresql://postgres@{LOOPBACK}:{ports.tcp()}/x"
-    with pytest.raises(UsageError, match=r"^database: [^\n]+$"):
+    with pytest.raises(UsageError, match=r"^database: [^\n]+ `pbxapi db status`[^\n]+$"):
         await user.run(await asyncio.to_thread(parse, "list"), {"PBXAPI_DATABASE_DSN": dsn})
 
 

@@ -41,4 +41,4 @@ async def test_what_is_wrong_is_one_line(database: Database) -> None:
     away = await asyncio.to_thread(
         run, "agent", "pin", "1000", DATABASE_DSN="postgresql://127.0.0.1:1/x"
     )
-    assert failure(away).startswith("database: ")
+    assert "what `pbxapi db status` says" in failure(away)

@@ -73,6 +73,12 @@ def test_bad_usage_is_exit_code_2_and_says_how_it_is_used(argv: str) -> None:
     assert re.fullmatch(r"pbxapi[a-z ]*: error: .+", done.stderr.splitlines()[-1])
 
 
+def test_what_it_does_not_know_is_named_without_what_may_be_a_password() -> None:
+    done = run("user", "add", "crm", "--allow", "metrics", "--password", "tajne", "--pin=tajne")
+    assert done.returncode == 2
+    assert done.stderr.endswith("error: unrecognized arguments: --password … --pin\n")
+
+
 def _no_file(folder: Path) -> Path:
     return folder / "missing.toml"
 
@@ -182,16 +188,41 @@ def test_output_that_nobody_takes_is_no_traceback(database: Database, to: str) -
         assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_without_any_standard_output_the_work_is_done(database: Database) -> None:
-    done = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "user", "list"],
-        env=environment({"DATABASE_DSN": database.dsn}),
+def redirected(redirection: str, *argv: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {redirection}', "sh", *COMMAND, *argv],
+        env=environment(settings),
         stderr=subprocess.PIPE,
         text=True,
         timeout=20,
         check=False,
     )
+
+
+def test_without_any_standard_output_the_work_is_done(database: Database) -> None:
+    done = redirected(">&-", "user", "list", DATABASE_DSN=database.dsn)
     assert (done.returncode, done.stderr) == (0, "")
+    done = redirected(">&-", "check", "--config", "/nowhere")
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_output_that_is_not_taken_in_the_middle_is_no_traceback() -> None:
+    """`check` writes each line at once."""
+    done = redirected(">/dev/full", "check", "--config", "/nowhere")
+    assert failure(done) == "standard output: No space left on device"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "why"),
+    [("<&-", "there is neither"), ("0>/dev/null", "standard input: Bad file descriptor")],
+)
+def test_a_standard_input_that_cannot_be_read_is_one_line(
+    database: Database, redirection: str, why: str
+) -> None:
+    done = redirected(
+        redirection, "user", "add", "crm", "--allow", "metrics", DATABASE_DSN=database.dsn
+    )
+    assert why in failure(done)
 
 
 def test_ctrl_c_at_the_prompt_ends_at_once_and_changes_nothing(database: Database) -> None:
