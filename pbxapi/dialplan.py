@@ -14,4 +14,4 @@ CONTEXTS: Final = (
 #: The context with the extension.
 MARKED: Final = "pbxapi-file"
 #: SHA-256 of all other lines, its first eight hexadecimal digits.
-MARK: Final = "6bdd24fb"
+MARK: Final = "ab3f9286"

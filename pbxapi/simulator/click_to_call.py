@@ -54,7 +54,7 @@ def _walk_on(pbx: Pbx, phone: Channel) -> Steps:
     pbx.set_connected(phone, "", "")
     yield from sub.fetch_fields_again(pbx, phone)
     phone.priority += 1
-    sub.record(pbx, phone)
+    sub.record(pbx, phone, "b")
     return (yield from _dial_destination(pbx, phone))
 
 

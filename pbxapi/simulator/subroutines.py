@@ -179,12 +179,12 @@ def set_fields(pbx: Pbx, channel: Channel) -> None:
         pbx.records.set_field(channel, f"customCDR{key}", variable(channel, _FIELDS + key))
 
 
-def record(pbx: Pbx, channel: Channel) -> None:
-    """pbxapi-record: by MixMonitor, for there is no sox here for Monitor."""
+def record(pbx: Pbx, channel: Channel, options: str = "") -> None:
+    """pbxapi-record: by MixMonitor, for there is no sox here for Monitor; "b": while bridged."""
     path = variable(channel, "PBXAPI_RECORD")
     if path:
         pbx.records.set_field(channel, "recordingfile", path)
-        recording.start(pbx, channel, path, "b")
+        recording.start(pbx, channel, path, options)
 
 
 def macro(pbx: Pbx, channel: Channel) -> str:

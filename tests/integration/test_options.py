@@ -1,6 +1,9 @@
 """Every option of a call on real Asterisk 16 and 22, read where its effect lands."""
 
+import array
 import asyncio
+import cmath
+import sys
 import time
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -314,6 +317,57 @@ async def test_recording_has_the_length_of_the_talk_and_its_path_is_in_the_cdr(
 
     await eventually(lambda: length() > 0, within_s=3, what="the file is closed")
     assert 2 < length() < 4  # three seconds, less what the music took to begin
+
+
+async def holds_a_second(path: Path) -> None:
+    await eventually(
+        lambda: path.exists() and path.stat().st_size > 20_000, within_s=8, what="a second of sound"
+    )
+
+
+def level(path: Path, hz: int) -> float:
+    """Amplitude of a tone in a recording of 16 bits."""
+    with wave.open(str(path)) as sound:
+        samples = array.array("h", sound.readframes(sound.getnframes()))
+        turn = -2j * cmath.pi * hz / sound.getframerate()
+    if sys.byteorder == "big":
+        samples.byteswap()
+    turned: complex = sum(s * cmath.exp(turn * i) for i, s in enumerate(samples))
+    return 2 * abs(turned) / len(samples)
+
+
+async def test_recording_and_spying_hear_both_voices(
+    daemon: Daemon, asterisk: Asterisk, phones: Phones, legacy: Legacy
+) -> None:
+    await phones.up("Linka_1000", tone_hz=400)
+    await phones.up("Linka_1001", tone_hz=500)
+    await phones.up("Linka_1005")
+    await legacy("originate", srcSipUsername="Linka_1000", dstNum="1001", monitorFilename="oba.wav")
+    rows = await talk(daemon, "Linka_1000", "Linka_1001")
+    await legacy("spying", srcSipUsername="Linka_1005", dstChannelName=rows[0]["channelName"])
+    spy = await spying_on(asterisk)
+    recorded, heard = (Path(asterisk.monitor) / name for name in ("oba.wav", "slyseno.wav"))
+    await asterisk.aio.cli(f"mixmonitor start {spy.name} {heard}")
+    await holds_a_second(recorded)
+    await holds_a_second(heard)
+    await hang_up(daemon, asterisk)
+    for path in (recorded, heard):
+        assert [level(path, hz) > 1000 for hz in (400, 500, 640)] == [True, True, False]
+
+
+async def test_dial_records_what_its_context_plays(
+    daemon: Daemon, asterisk: Asterisk, phones: Phones, legacy: Legacy
+) -> None:
+    """A context that announces something, or asks for a key, connects the called one to nobody."""
+    await phones.trunk(tone_hz=500)
+    await legacy(
+        "dial", dstNum="800123456", outrouteId="1", context="hudba", monitorFilename="hraje.wav"
+    )
+    await talk(daemon, TRUNK)
+    path = Path(asterisk.monitor) / "hraje.wav"
+    await holds_a_second(path)
+    await hang_up(daemon, asterisk)
+    assert [level(path, hz) > 1000 for hz in (440, 500, 640)] == [True, True, False]
 
 
 async def test_a_line_without_permission_is_not_recorded(

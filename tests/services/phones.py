@@ -45,6 +45,11 @@ _FILES: Final[dict[Mode, str]] = {
     "refer": "refer.xml",
 }
 _STATUS: Final[dict[Mode, str]] = {"busy": "486 Busy Here", "reject": "603 Decline"}
+#: What a phone says into the call; the file lies beside its scenario.
+_TONE: Final = '<nop><action><exec rtp_stream="tone.alaw,-1,8,PCMA/8000"/></action></nop>'
+#: The same amplitude, 4224, up and down (ITU-T G.711, A-law).
+_ALAW_UP, _ALAW_DOWN = b"\x85", b"\x05"
+_SAMPLE_RATE_HZ: Final = 8000
 #: Milliseconds: longer than any test.
 FOREVER_MS: Final = 3_600_000
 _REGISTRATION_S: Final = 3600
@@ -124,6 +129,12 @@ class Call:
         return await self.wait()
 
 
+def _tone(hz: int) -> bytes:
+    """A second of a square wave, as raw A-law; `hz` divides 4000."""
+    half = _SAMPLE_RATE_HZ // hz // 2
+    return (_ALAW_UP * half + _ALAW_DOWN * half) * hz
+
+
 def _behaviour(mode: Mode, ring_ms: int, talk_ms: int, refer_to: str) -> dict[str, str]:
     hold = (_SCENARIOS / "hold.xml").read_text(encoding="utf-8")
     return {
@@ -132,6 +143,7 @@ def _behaviour(mode: Mode, ring_ms: int, talk_ms: int, refer_to: str) -> dict[st
         "REFER_TO": refer_to,
         "STATUS": _STATUS.get(mode, ""),
         "HOLD": hold.replace("@TALK_MS@", str(talk_ms)) if mode == "hold" else "",
+        "TONE": "",
     }
 
 
@@ -193,6 +205,7 @@ class Phones:
         talk_ms: int = FOREVER_MS,
         refer_to: str = "1001",
         user_agent: str = sip.USER_AGENT,
+        tone_hz: int = 0,
     ) -> Station:
         """A phone that is registered and reachable, and treats calls as `mode` says.
 
@@ -201,10 +214,11 @@ class Phones:
                 pressed; "refer" transfers to `refer_to` after `talk_ms`.
             ring_ms: How long it rings before it answers.
             talk_ms: How long it talks before it hangs up.
+            tone_hz: What it says, a divisor of 4000; 0 is silence. Not of a phone that transfers.
         """
         address = (LOOPBACK, self._port(username))
         values = _behaviour(mode, ring_ms, talk_ms, refer_to)
-        station = await self._answering(username, address, _FILES[mode], values)
+        station = await self._answering(username, address, _FILES[mode], values, tone_hz)
         await self.register(username, user_agent=user_agent)
         await self._reachable(username)
         return station
@@ -249,12 +263,17 @@ class Phones:
     # ---- the trunk's provider
 
     async def trunk(
-        self, mode: Mode = "answer", *, ring_ms: int = 200, talk_ms: int = FOREVER_MS
+        self,
+        mode: Mode = "answer",
+        *,
+        ring_ms: int = 200,
+        talk_ms: int = FOREVER_MS,
+        tone_hz: int = 0,
     ) -> Station:
         """The provider is there, and treats calls that go out as `mode` says."""
         address = (PROVIDER_HOST, self._asterisk.trunk_port)
         values = _behaviour(mode, ring_ms, talk_ms, refer_to="1001")
-        station = await self._answering(TRUNK, address, _FILES[mode], values)
+        station = await self._answering(TRUNK, address, _FILES[mode], values, tone_hz)
         await self._reachable(TRUNK)
         if self._technology == "PJSIP":
             # An OPTIONS from before it was there makes it unreachable once more when it times out.
@@ -285,11 +304,16 @@ class Phones:
         return self._ports[username]
 
     async def _answering(
-        self, name: str, address: tuple[str, int], scenario: str, values: dict[str, str]
+        self,
+        name: str,
+        address: tuple[str, int],
+        scenario: str,
+        values: dict[str, str],
+        tone_hz: int,
     ) -> Station:
         if name in self._stations:
             await self.down(name)
-        station = self._sipp(scenario, address, values, [])
+        station = self._sipp(scenario, address, values, [], tone_hz)
         self._stations[name] = station
         await sip.ping(address)
         return station
@@ -306,10 +330,18 @@ class Phones:
         return Call(station)
 
     def _sipp(
-        self, scenario: str, address: tuple[str, int], values: dict[str, str], more: list[str]
+        self,
+        scenario: str,
+        address: tuple[str, int],
+        values: dict[str, str],
+        more: list[str],
+        tone_hz: int = 0,
     ) -> Station:
         own = self._folder / f"{len(list(self._folder.iterdir()))}-{Path(scenario).stem}"
         own.mkdir()
+        if tone_hz:
+            (own / "tone.alaw").write_bytes(_tone(tone_hz))
+            values = values | {"TONE": _TONE}
         text = (_SCENARIOS / scenario).read_text(encoding="utf-8")
         (own / "scenario.xml").write_text(self._filled(text, values), encoding="utf-8")
         command = [
