@@ -166,6 +166,13 @@ async def test_who_is_there_already_under_his_name_is_no_refusal(
 # ---- logging out, pausing
 
 
+async def test_logging_out_takes_away_what_a_deleted_line_has_left() -> None:
+    world = World(agent(1, ALL, login(100)))
+    world.directory.agents[1] = agent(1, ALL)
+    await world.desk.log_out(1)
+    assert world.asterisk.rows() == set()
+
+
 async def test_logging_out_leaves_queues_that_he_is_not_assigned_to_any_more() -> None:
     world = World(agent(1, ALL, login(100)))
     world.directory.agents[1] = agent(1, serves(it=1), login(100))
