@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 import structlog
 
 from pbxapi.agents.difference import ALREADY_THERE, Change
-from pbxapi.agents.membership import Picture, key
+from pbxapi.agents.membership import Picture, QueueMember, key
 from pbxapi.ami.message import Message
 from pbxapi.ami.requests import Request
 from pbxapi.errors import PbxRefused, PbxUnavailable
@@ -77,6 +77,8 @@ class Asking:
         except PbxRefused as refusal:
             if str(refusal).startswith(_NOT_NOW):
                 raise PbxUnavailable(str(refusal)) from refusal
+            if str(refusal) == ALREADY_THERE:
+                await self._until(lambda: self._there(change) is not None)
             if not change.is_needless(str(refusal)) or self._is_taken(change, str(refusal)):
                 raise
             return False
@@ -96,21 +98,27 @@ class Asking:
     async def until_seen(self, changes: Iterable[Change]) -> bool:
         """Wait until the picture shows what was granted; False where it does not."""
         outcomes = {key(change.place): change for change in changes}.values()
+        return await self._until(
+            lambda: all(change.is_shown_by(self._there(change)) for change in outcomes)
+        )
+
+    async def _until(self, is_shown: Callable[[], bool]) -> bool:
+        """Wait until the picture shows something; False where it does not."""
         try:
             async with asyncio.timeout(SEEN_WITHIN_S):
-                while not all(map(self._is_seen, outcomes)):  # noqa: ASYNC110 - nobody sets one
+                while not is_shown():  # noqa: ASYNC110 - nobody sets an event
                     await asyncio.sleep(_LOOK_AGAIN_S)
         except (TimeoutError, PbxUnavailable):
             return False
         return True
 
-    def _is_seen(self, change: Change) -> bool:
-        there = self._picture.member(change.place.queue, change.place.interface)
-        return change.is_shown_by(there)
+    def _there(self, change: Change) -> QueueMember | None:
+        """Who has the place."""
+        return self._picture.member(change.place.queue, change.place.interface)
 
     def _is_taken(self, change: Change, refusal: str) -> bool:
         """Whether it is there already, but is somebody else."""
         if refusal != ALREADY_THERE:
             return False
-        there = self._picture.member(change.place.queue, change.place.interface)
+        there = self._there(change)
         return there is not None and there.name != change.place.name

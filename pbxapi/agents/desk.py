@@ -126,11 +126,20 @@ class AgentDesk:
             _log.info("agents.displaced", number=found[gone].number, by=agent.number)
 
     async def log_out(self, agent_id: int) -> None:
-        """He is a member of no queue; one who is logged out stays so."""
+        """He is a member of no queue; one who is logged out stays so.
+
+        Members of his name may be there all the same: his line was deleted, or somebody put him
+        there. That needs Asterisk only where some are known.
+        """
         async with self._turns.of({agent_id}):
             for agent in await self._agents.by_ids({agent_id}):
-                if agent.login is not None:
+                changes: tuple[Change, ...] = ()
+                try:
                     changes = difference((), self._picture.members(), {agent.name})
+                except PbxUnavailable:
+                    if agent.login is not None:
+                        raise
+                if agent.login is not None or changes:
                     await self._carry_out([agent], changes, lambda: self._agents.log_out(agent_id))
 
     async def set_paused(self, agent_id: int, paused: bool, /) -> None:

@@ -107,6 +107,9 @@ def _one(patient: Patient, name: str, judge: Any) -> Iterator[Finding]:
     path = patient.asterisk_folder / name
     try:
         sections, included = read(path)
+    except FileNotFoundError as error:
+        remedy = "say by --asterisk-etc where Asterisk's files are; dialplan/README.md tells of it"
+        yield warn(f"{path}: {error.strerror}", remedy)
     except OSError as error:
         yield warn(f"{path}: {error.strerror}", "run this check as a user who may read it")
     except (ParseError, ValueError):

@@ -16,6 +16,20 @@ _WITHOUT_TIME: Final = 0x200000
 _log = structlog.get_logger()
 
 
+class _TellingObject(ssl.SSLObject):
+    """Tells of a handshake that comes to nothing: asyncio ends the connection without a word."""
+
+    def do_handshake(self) -> None:
+        """As that of SSLObject."""
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            _log.info("http.no_handshake", error=error.reason)
+            raise
+
+
 class Tls:
     """The certificate of the HTTP listener.
 
@@ -38,6 +52,7 @@ class Tls:
         self._load(self.context)
         if why := self._out_of_time(self.context):
             _log.warning("http.certificate_refused", error=why)
+        self.context.sslobject_class = _TellingObject
 
     def load(self) -> None:
         """Read the files again; if they cannot be used, the old certificate stays.

@@ -163,7 +163,26 @@ async def test_who_is_there_already_under_his_name_is_no_refusal(
     assert world.asterisk.rows() == AT_100
 
 
+async def test_a_stranger_whom_the_picture_shows_late_has_the_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(agent(1, ALL))
+    world.asterisk.put(STATIC)
+    late = iter([None, None])
+    monkeypatch.setattr(world.asterisk, "member", lambda *_place: next(late, STATIC))
+    with pytest.raises(PbxRefused, match="Already there"):
+        await world.desk.log_in(1, line(100))
+    assert world.directory.agents[1].login is None
+
+
 # ---- logging out, pausing
+
+
+async def test_logging_out_takes_away_what_a_deleted_line_has_left() -> None:
+    world = World(agent(1, ALL, login(100)))
+    world.directory.agents[1] = agent(1, ALL)
+    await world.desk.log_out(1)
+    assert world.asterisk.rows() == set()
 
 
 async def test_logging_out_leaves_queues_that_he_is_not_assigned_to_any_more() -> None:

@@ -137,6 +137,8 @@ def test_classes_as_asterisk_reads_them(host: Host, classes: str) -> None:
 def test_a_file_of_asterisk_that_is_not_there(host: Host, name: str) -> None:
     (host.etc / name).unlink()
     assert host.files() == [f"warn {host.etc / name}: No such file or directory"]
+    remedies = [found.remedy for found in asterisk_files.look(host.patient()) if found.remedy]
+    assert ["--asterisk-etc" in remedy for remedy in remedies] == [True]
 
 
 def test_what_asterisk_would_not_understand_either(host: Host) -> None:

@@ -95,13 +95,22 @@ async def test_requests_are_answered_over_tls(certificate: Make) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-async def test_old_versions_are_refused(certificate: Make) -> None:
+async def test_old_versions_and_plain_http_are_refused_and_told_of(certificate: Make) -> None:
     tls = Tls(*certificate("one"))
     old = client(minimum_version=ssl.TLSVersion.TLSv1, maximum_version=ssl.TLSVersion.TLSv1_1)
     old.set_ciphers("ALL:@SECLEVEL=0")
     async with serving(app(), Listen(LOOPBACK, 0), tls=tls.context) as url:
-        with pytest.raises((ssl.SSLError, ConnectionResetError)):
-            await Client.connect(url, old)
+        with capture_logs() as events:
+            with pytest.raises((ssl.SSLError, ConnectionResetError)):
+                await Client.connect(url, old)
+            reader, writer = await asyncio.open_connection(LOOPBACK, int(url.rpartition(":")[2]))
+            writer.write(REQUEST)
+            assert await reader.read() == b""
+            writer.close()
+        assert [(each["event"], each["error"]) for each in events] == [
+            ("http.no_handshake", "UNSUPPORTED_PROTOCOL"),
+            ("http.no_handshake", "HTTP_REQUEST"),
+        ]
         old.maximum_version = ssl.TLSVersion.TLSv1_2
         (await Client.connect(url, old)).close()
 
