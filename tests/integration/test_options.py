@@ -179,6 +179,42 @@ async def test_custom_fields_of_a_call_that_does_not_come_about(
     assert disposition in {row["disposition"] for row in rows}
 
 
+async def test_a_line_that_diverts_is_busy_and_nobody_rings_instead(
+    daemon: Daemon, asterisk: Asterisk, phones: Phones, legacy: Legacy, database: Database
+) -> None:
+    await phones.up("Linka_1000", mode="divert", refer_to="1002")
+    await phones.up("Linka_1001")
+    await phones.up("Linka_1002")
+    await legacy("originate", srcSipUsername="Linka_1000", dstNum="1001", **NASTY)
+    await phones.ringing("Linka_1000")
+    await silence(daemon, asterisk)
+    assert [fields(row) for row in await cdrs(database)] == [NASTY]
+    rung = [len(phones.invites(f"Linka_{number}")) for number in (1000, 1001, 1002)]
+    assert rung == [1, 0, 0]
+
+
+async def test_a_target_that_diverts_is_followed(
+    daemon: Daemon, asterisk: Asterisk, phones: Phones, legacy: Legacy, database: Database
+) -> None:
+    await phones.up("Linka_1000")
+    await phones.up("Linka_1001", mode="divert", refer_to="1002")
+    await phones.up("Linka_1002")
+    await legacy("originate", srcSipUsername="Linka_1000", dstNum="1001", **NASTY)
+    rows = await talk(daemon, "Linka_1000", "Linka_1002")
+    assert [(row["src"], row["dst"]) for row in rows] == [("1000", "1001"), ("1000", "1002")]
+    rung = [len(phones.invites(f"Linka_{number}")) for number in (1000, 1001, 1002)]
+    assert rung == [1, 1, 1]
+    await hang_up(daemon, asterisk)
+
+    async def talked() -> list[dict[str, Any]]:
+        rows = await cdrs(database)
+        return [row for row in rows if row["dcontext"] == "pbxapi-dial"]
+
+    found = await eventually(talked, within_s=6, what="the CDR of the talk")
+    assert {row["dst"] for row in found} == {"1001"}, "the number that was asked for"
+    assert [fields(row) for row in found] == [NASTY] * len(found)
+
+
 @asynccontextmanager
 async def originated(
     asterisk: Asterisk, channel: str = "Local/1000@pbxapi-originate/n", **values: str

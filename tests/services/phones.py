@@ -2,7 +2,7 @@
 
     phones = the fixture
     await phones.up("Linka_1000")                        registered, answers after 200 ms
-    await phones.up("Linka_1001", mode="busy")           or "reject", "ring", "refer"
+    await phones.up("Linka_1001", mode="busy")           or "reject", "ring", "refer", "divert"
     call = await phones.call("Linka_1005", "1000")       Linka_1005 calls; returns at once
     assert await call.wait() == 200
     await phones.trunk("answer")                         the provider, behind the trunk
@@ -30,7 +30,7 @@ from tests.services.processes import ChildProcess
 from tests.services.requirements import unavailable
 from tests.services.waiting import eventually
 
-Mode = Literal["answer", "busy", "reject", "ring", "hold", "refer"]
+Mode = Literal["answer", "busy", "reject", "ring", "hold", "refer", "divert"]
 
 #: The trunk's provider has an address of its own, by which PJSIP recognises it.
 PROVIDER_HOST: Final = "127.0.0.2"
@@ -43,8 +43,13 @@ _FILES: Final[dict[Mode, str]] = {
     "ring": "answer.xml",
     "hold": "answer.xml",
     "refer": "refer.xml",
+    "divert": "decline.xml",
 }
-_STATUS: Final[dict[Mode, str]] = {"busy": "486 Busy Here", "reject": "603 Decline"}
+_STATUS: Final[dict[Mode, str]] = {
+    "busy": "486 Busy Here",
+    "reject": "603 Decline",
+    "divert": "302 Moved Temporarily",
+}
 #: What a phone says into the call; the file lies beside its scenario.
 _TONE: Final = '<nop><action><exec rtp_stream="tone.alaw,-1,8,PCMA/8000"/></action></nop>'
 #: The same amplitude, 4224, up and down (ITU-T G.711, A-law).
@@ -137,7 +142,9 @@ def _tone(hz: int) -> bytes:
 
 def _behaviour(mode: Mode, ring_ms: int, talk_ms: int, refer_to: str) -> dict[str, str]:
     hold = (_SCENARIOS / "hold.xml").read_text(encoding="utf-8")
+    diverted = f"{refer_to}@[remote_ip]:[remote_port]"
     return {
+        "CONTACT": diverted if mode == "divert" else "phone@[local_ip]:[local_port]",
         "RING_MS": str(FOREVER_MS if mode == "ring" else ring_ms),
         "TALK_MS": str(talk_ms),
         "REFER_TO": refer_to,
@@ -211,7 +218,8 @@ class Phones:
 
         Args:
             mode: "ring" never answers by itself; "hold" puts the other side on hold when its key is
-                pressed; "refer" transfers to `refer_to` after `talk_ms`.
+                pressed; "refer" transfers to `refer_to` after `talk_ms`; "divert" sends the caller
+                there instead of ringing.
             ring_ms: How long it rings before it answers.
             talk_ms: How long it talks before it hangs up.
             tone_hz: What it says, a divisor of 4000; 0 is silence. Not of a phone that transfers.

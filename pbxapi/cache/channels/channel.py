@@ -38,6 +38,9 @@ _NOTICED_S: Final = 0.5
 
 #: Extensions that are steps of a dial plan, never a number that somebody dialled.
 _SPECIAL_EXTENSIONS: Final = frozenset({"", "s", "h", "i", "t", "T", "o", "a", "e", "failed"})
+#: … and how others begin: what follows a Dial, by its DIALSTATUS, and the parker's device, to which
+#: a parked call that nobody fetched comes back (res_parking.c, flatten_dial_string()).
+_SPECIAL_BEGINNINGS: Final = ("s-", "SIP_", "PJSIP_")
 
 
 # A NamedTuple and no dataclass: one is built for every event, at a fifth of the cost.
@@ -88,7 +91,8 @@ def _number(value: str) -> int:
 
 def dialled_number(exten: str) -> str:
     """The extension if somebody can have dialled it, else ""."""
-    return "" if exten in _SPECIAL_EXTENSIONS or exten.startswith("s-") else exten
+    is_step = exten in _SPECIAL_EXTENSIONS or exten.startswith(_SPECIAL_BEGINNINGS)
+    return "" if is_step else exten
 
 
 def _refresh(old: Channel, message: Message) -> Channel:

@@ -175,6 +175,8 @@ def test_unknown_numbers_are_empty() -> None:
         ("t", ""),
         ("s-BUSY", ""),
         ("failed", ""),
+        ("SIP_Linka_1000", ""),
+        ("PJSIP_Linka_1000", ""),
     ],
 )
 def test_steps_of_a_dial_plan_are_no_numbers(exten: str, expected: str) -> None:
