@@ -16,7 +16,7 @@ import structlog
 
 from pbxapi.agents.asking import Asking, Pbx
 from pbxapi.agents.difference import Change, difference, insist
-from pbxapi.agents.membership import Picture, Place, as_place, is_ours, places
+from pbxapi.agents.membership import Picture, Place, as_place, interface, is_ours, places
 from pbxapi.agents.pins import WrongPin
 from pbxapi.agents.turns import Turns
 from pbxapi.cache.queues.queue import key_of
@@ -91,38 +91,59 @@ class AgentDesk:
     async def log_in(self, agent_id: int, line: Line) -> None:
         """He is a member of all his queues from this line, by its first account, and nowhere else.
 
-        Whoever is logged in there is logged out: an interface is in a queue only once.
+        Whoever is logged in there is logged out: an interface is in a queue only once. Members of
+        agents who are not logged in there go too.
         """
-        sitting = await self._agents.at_line(line.id)
+        others = await self._at(line)
         while True:
-            about = sitting | {agent_id}
+            about = others | {agent_id}
             async with self._turns.of(about):
-                sitting = await self._agents.at_line(line.id)
-                if sitting <= about:
-                    await self._log_in(agent_id, sitting - {agent_id}, line)
+                others = await self._at(line)
+                if others <= about:
+                    await self._log_in(agent_id, others - {agent_id}, line)
                     return
 
-    async def _log_in(self, agent_id: int, displaced: frozenset[int], line: Line) -> None:
-        found = {agent.id: agent for agent in await self._agents.by_ids({agent_id, *displaced})}
+    async def _at(self, line: Line) -> frozenset[int]:
+        """Ids of the agents who are logged in from a line, and of those whom Asterisk has there."""
+        sitting = await self._agents.at_line(line.id)
+        where = key_of(interface(line.internal_num, line.dialplan_id))
+        members = self._picture.members()
+        names = {each.name for each in members if key_of(each.interface) == where and is_ours(each)}
+        left = [await self._agents.by_name(name) for name in sorted(names)]
+        return sitting | {agent.id for agent in left if agent is not None}
+
+    async def _log_in(self, agent_id: int, others: frozenset[int], line: Line) -> None:
+        found = {agent.id: agent for agent in await self._agents.by_ids({agent_id, *others})}
         if agent_id not in found:
             raise WrongPin
-        agent = found[agent_id]
+        agent = found.pop(agent_id)
+        displaced = [
+            other.id
+            for other in found.values()
+            if other.login is not None and other.login.extension_id == line.id
+        ]
         account = line.accounts[0]
         paused = agent.login is not None and agent.login.paused
         login = Login(line.id, line.internal_num, line.dialplan_id, account, paused)
+        here = key_of(interface(line.internal_num, line.dialplan_id))
+        stays_elsewhere = {other.name for other in found.values() if other.id not in displaced}
         changes = difference(
             places(replace(agent, login=login)),
-            self._picture.members(),
-            {other.name for other in found.values()},
+            [
+                member
+                for member in self._picture.members()
+                if member.name not in stays_elsewhere or key_of(member.interface) == here
+            ],
+            {agent.name, *(other.name for other in found.values())},
         )
         await self._carry_out(
-            list(found.values()),
+            [agent, *found.values()],
             changes,
             lambda: self._agents.log_in(
                 agent_id, account.id, paused=paused, instead_of=sorted(displaced)
             ),
         )
-        for gone in displaced & found.keys():
+        for gone in displaced:
             _log.info("agents.displaced", number=found[gone].number, by=agent.number)
 
     async def log_out(self, agent_id: int) -> None:

@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_network(add, default=[], without_it="from anywhere")
     change = tasks.add_parser("set", help="change what a user may do, and from where")
     change.add_argument("name", type=_name)
+    change.set_defaults(bad_usage=change.error)
     _add_allow(change, required=False)
     networks = change.add_mutually_exclusive_group()
     _add_network(networks, default=None, without_it="as before")
@@ -79,6 +80,8 @@ def _add_network(
 
 async def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Do the task; exit code 0."""
+    if args.task == "set" and args.allow is None and args.network is None:
+        args.bad_usage("nothing to change: give --allow, --network or --anywhere")
     config = load(args.config, environ, require_ami_secret=False)
     log.configure("critical", "console")  # failures are told in one line, not in the daemon's way
     async with Directory(config.database.dsn) as directory:
@@ -100,8 +103,6 @@ async def _add(directory: Directory, args: argparse.Namespace) -> None:
 
 
 async def _set(directory: Directory, args: argparse.Namespace) -> None:
-    if args.allow is None and args.network is None:
-        raise UsageError("nothing to change: give --allow, --network or --anywhere")
     changed = await directory.fetch("user_set_rights", args.name, args.allow, args.network)
     if not changed:
         raise _no_such_user(args.name)

@@ -130,9 +130,16 @@ async def test_what_a_user_may_do_is_changed_and_all_else_stays(
     assert who.networks == ()
 
 
-async def test_to_change_nothing_is_a_mistake(pbxapi_user: Pbxapi) -> None:
-    with pytest.raises(UsageError, match="nothing to change"):
-        await pbxapi_user("set", "u")
+def test_to_change_nothing_is_bad_usage() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pbxapi", "user", "set", "u"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: pbxapi user set")
+    assert "nothing to change: give --allow" in done.stderr
 
 
 async def test_a_change_of_rights_does_not_let_a_disabled_user_in(pbxapi_user: Pbxapi) -> None:

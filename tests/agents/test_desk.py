@@ -13,7 +13,7 @@ from pbxapi.agents.membership import Place, places
 from pbxapi.agents.pins import WrongPin
 from pbxapi.ami.message import Message
 from pbxapi.ami.requests import Request
-from pbxapi.directory.agent import Agent
+from pbxapi.directory.agent import Agent, Login
 from pbxapi.errors import DatabaseUnavailable, PbxRefused, PbxUnavailable
 from tests.agents.asterisk import QUEUES, Asterisk, Directory, Listener, agent, line, login, serves
 
@@ -96,6 +96,17 @@ async def test_who_logs_in_at_a_line_takes_it_over() -> None:
     assert {row[1] for row in world.asterisk.rows()} == {"Agent_2"}
     assert world.agrees()
     assert sorted(world.listener.numbers) == ["1", "2"]
+
+
+@pytest.mark.parametrize("elsewhere", [None, login(101)])
+async def test_who_is_there_though_he_is_not_logged_in_there_goes(elsewhere: Login | None) -> None:
+    world = World(agent(1, ALL), agent(2, serves(it=3), elsewhere))
+    ghost = agent(2, serves(it=3, vip=1), login(100))
+    world.asterisk.put(*places(ghost))
+    await world.desk.log_in(1, line(100))
+
+    assert world.agrees()
+    assert world.directory.agents[2].login == elsewhere
 
 
 async def test_an_agent_without_queues_is_logged_in_all_the_same() -> None:
