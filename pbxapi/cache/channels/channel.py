@@ -219,22 +219,37 @@ def _dial(channels: Channels, message: Message, _now: Instant) -> Changes:
 def _blind_transfer(channels: Channels, message: Message, _now: Instant) -> Changes:
     """The transferee goes on in the dial plan, at the extension that it is transferred to."""
     number = dialled_number(message.get("Extension", ""))
+    parties = _transferees(channels, message, message.get("TransfererCallerIDNum", ""))
+    return _sent_to(number, parties)
+
+
+def _sent_to(number: str, parties: list[Channel]) -> Changes:
+    """They go on in the dial plan as if they had dialled that number."""
     return [
         (
             party.uniqueid,
             party._replace(called=False, dialled=number or party.dialled, transferred=False),
         )
-        for party in _transferees(channels, message, message.get("TransfererCallerIDNum", ""))
+        for party in parties
     ]
 
 
 def _attended_transfer(channels: Channels, message: Message, _now: Instant) -> Changes:
-    """From now on the transferee calls the target, whoever of them had called the transferer."""
+    """From now on the transferee calls the target, whoever of them had called the transferer.
+
+    The target may be no telephone but what the transferer had dialled: a queue, a conference. Then
+    the transferee takes that place in the dial plan.
+    """
     if message.get("Result") != "Success":
         return NOTHING
+    parties = _transferees(channels, message, message.get("OrigTransfererCallerIDNum", ""))
+    if message.get("DestType") == "App":
+        second = channels.get(message.get("SecondTransfererUniqueid", ""))
+        dialled = second.dialled if second is not None else ""
+        exten = dialled_number(message.get("SecondTransfererExten", ""))
+        return _sent_to(dialled or exten, parties)
     changes: Changes = [
-        (party.uniqueid, party._replace(called=False, transferred=True))
-        for party in _transferees(channels, message, message.get("OrigTransfererCallerIDNum", ""))
+        (party.uniqueid, party._replace(called=False, transferred=True)) for party in parties
     ]
     target = channels.get(message.get("TransferTargetUniqueid", ""))
     if changes and target is not None:
