@@ -41,6 +41,8 @@ _SPECIAL_EXTENSIONS: Final = frozenset({"", "s", "h", "i", "t", "T", "o", "a", "
 #: … and how others begin: what follows a Dial, by its DIALSTATUS, and the parker's device, to which
 #: a parked call that nobody fetched comes back (res_parking.c, flatten_dial_string()).
 _SPECIAL_BEGINNINGS: Final = ("s-", "SIP_", "PJSIP_")
+#: Where that happens by default: what the parked side had dialled is over, it calls its parker.
+_COMES_BACK: Final = "park-dial"
 
 
 # A NamedTuple and no dataclass: one is built for every event, at a fifth of the cost.
@@ -182,7 +184,10 @@ def _newexten(channels: Channels, message: Message, _now: Instant) -> Changes:
     old = channels.get(message.uniqueid)
     if old is None:
         return NOTHING
-    return [(old.uniqueid, _refresh(_running(old, message.get("Application")), message))]
+    channel = _refresh(_running(old, message.get("Application")), message)
+    if channel.context == _COMES_BACK:
+        channel = channel._replace(dialled="")
+    return [(channel.uniqueid, channel)]
 
 
 def _running(old: Channel, application: str) -> Channel:
