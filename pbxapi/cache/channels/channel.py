@@ -41,6 +41,8 @@ _SPECIAL_EXTENSIONS: Final = frozenset({"", "s", "h", "i", "t", "T", "o", "a", "
 #: … and how others begin: what follows a Dial, by its DIALSTATUS, and the parker's device, to which
 #: a parked call that nobody fetched comes back (res_parking.c, flatten_dial_string()).
 _SPECIAL_BEGINNINGS: Final = ("s-", "SIP_", "PJSIP_")
+#: Where that happens by default: what the parked side had dialled is over, it calls its parker.
+_COMES_BACK: Final = "park-dial"
 
 
 # A NamedTuple and no dataclass: one is built for every event, at a fifth of the cost.
@@ -182,7 +184,10 @@ def _newexten(channels: Channels, message: Message, _now: Instant) -> Changes:
     old = channels.get(message.uniqueid)
     if old is None:
         return NOTHING
-    return [(old.uniqueid, _refresh(_running(old, message.get("Application")), message))]
+    channel = _refresh(_running(old, message.get("Application")), message)
+    if channel.context == _COMES_BACK:
+        channel = channel._replace(dialled="")
+    return [(channel.uniqueid, channel)]
 
 
 def _running(old: Channel, application: str) -> Channel:
@@ -219,22 +224,37 @@ def _dial(channels: Channels, message: Message, _now: Instant) -> Changes:
 def _blind_transfer(channels: Channels, message: Message, _now: Instant) -> Changes:
     """The transferee goes on in the dial plan, at the extension that it is transferred to."""
     number = dialled_number(message.get("Extension", ""))
+    parties = _transferees(channels, message, message.get("TransfererCallerIDNum", ""))
+    return _sent_to(number, parties)
+
+
+def _sent_to(number: str, parties: list[Channel]) -> Changes:
+    """They go on in the dial plan as if they had dialled that number."""
     return [
         (
             party.uniqueid,
             party._replace(called=False, dialled=number or party.dialled, transferred=False),
         )
-        for party in _transferees(channels, message, message.get("TransfererCallerIDNum", ""))
+        for party in parties
     ]
 
 
 def _attended_transfer(channels: Channels, message: Message, _now: Instant) -> Changes:
-    """From now on the transferee calls the target, whoever of them had called the transferer."""
+    """From now on the transferee calls the target, whoever of them had called the transferer.
+
+    The target may be no telephone but what the transferer had dialled: a queue, a conference. Then
+    the transferee takes that place in the dial plan.
+    """
     if message.get("Result") != "Success":
         return NOTHING
+    parties = _transferees(channels, message, message.get("OrigTransfererCallerIDNum", ""))
+    if message.get("DestType") == "App":
+        second = channels.get(message.get("SecondTransfererUniqueid", ""))
+        dialled = second.dialled if second is not None else ""
+        exten = dialled_number(message.get("SecondTransfererExten", ""))
+        return _sent_to(dialled or exten, parties)
     changes: Changes = [
-        (party.uniqueid, party._replace(called=False, transferred=True))
-        for party in _transferees(channels, message, message.get("OrigTransfererCallerIDNum", ""))
+        (party.uniqueid, party._replace(called=False, transferred=True)) for party in parties
     ]
     target = channels.get(message.get("TransferTargetUniqueid", ""))
     if changes and target is not None:

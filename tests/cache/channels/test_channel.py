@@ -202,6 +202,41 @@ def test_an_attended_transfer_of_two_calls_makes_the_transferee_the_caller() -> 
     assert (after["2"].called, after["2"].transferred) == (True, False)
 
 
+def test_a_parked_call_that_comes_back_calls_its_parker() -> None:
+    parked = known._replace(uniqueid="1", dialled="700", connected_num="1001")
+    event = message(
+        "Newexten",
+        Uniqueid="1",
+        ConnectedLineNum="1001",
+        Context="park-dial",
+        Exten="SIP_Linka_1001",
+        Application="Dial",
+    )
+    after = reduced({"1": parked}, event)["1"]
+    assert (after.dialled, after.connected_num) == ("", "1001")
+
+
+@pytest.mark.parametrize("dialled", ["502", ""])
+def test_an_attended_transfer_into_a_queue_leaves_the_transferee_at_its_number(
+    dialled: str,
+) -> None:
+    """Asterisk gives the transferee the place in the dial plan that the transferer's call had."""
+    event = message(
+        "AttendedTransfer",
+        Result="Success",
+        TransfereeUniqueid="1",
+        SecondTransfererUniqueid="2",
+        SecondTransfererExten="502",
+        DestType="App",
+        DestApp="Queue",
+    )
+    transferee = known._replace(uniqueid="1", dialled="1001", connected_num="1001")
+    second = known._replace(uniqueid="2", dialled=dialled)
+    after = reduced({"1": transferee, "2": second}, event)
+    assert after["1"] == transferee._replace(called=False, dialled="502", transferred=False)
+    assert after["2"] == second
+
+
 # -- recordings
 
 
