@@ -31,7 +31,7 @@ _ANY_LINE_END: Final = re.compile(rb"\r?\n")
 #: The line feed that ends a message, and the empty line behind it.
 _EMPTY_LINE: Final = b"\n\r\n"
 _BOUNDARY: Final = re.compile(rb"\n\r?\n")
-_ACTION_ID: Final = b"\nActionID: "
+_ACTION_ID: Final = b"\nActionID:"
 _EVENT: Final = "\nEvent:"
 
 

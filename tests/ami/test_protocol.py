@@ -138,6 +138,11 @@ def test_what_answers_something_is_never_dropped() -> None:
     assert reader.skipped == 0
 
 
+def test_an_actionid_whose_blank_was_trimmed_is_one() -> None:
+    (message,) = AmiProtocol(()).receive_data(BANNER + b"Event: Hangup\r\nActionID:7\r\n\r\n")
+    assert message.action_id == "7"
+
+
 def test_an_actionid_inside_a_value_keeps_nothing() -> None:
     reader = AmiProtocol(())
     assert reader.receive_data(BANNER + b"Event: VarSet\r\nValue: ActionID: 7\r\n\r\n") == []
@@ -167,7 +172,7 @@ def plainly(stream: bytes, wanted: Collection[str]) -> list[Lines]:
         elif lines:
             name = lines[0].removeprefix("Event:").removeprefix(" ")
             event = name if lines[0].startswith("Event:") else ""
-            if event in wanted or any(line.startswith("ActionID: ") for line in lines):
+            if event in wanted or any(line.startswith("ActionID:") for line in lines):
                 received.append(lines)
             lines = []
     return received
