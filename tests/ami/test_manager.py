@@ -217,6 +217,7 @@ async def test_no_ping_before_the_login_is_answered(monkeypatch: pytest.MonkeyPa
                 await connection.reader.read(1)
         connection.answer(login)
         await connection.action("Ping")
+        await connection.end()
 
     with capture_logs():
         async with managed(script) as (manager, _, server):

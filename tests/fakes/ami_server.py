@@ -124,19 +124,22 @@ class AmiServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # A server that is closed between accept() and what asyncio does next leaves a transport
+        # that nobody closes (Server._attach() fails): so it first takes nobody any more.
+        asyncio.get_running_loop().remove_reader(self._socket)
+        await self._end_scripts()
         self._server.close()
         await self._end_scripts()
-        # A connection that has just been accepted gets its task, and a transport that was closed
-        # its end, some turns of the loop later: without them both would be left open.
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
-        await self._end_scripts()
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
         if self._failures and error is None:
             raise self._failures[0]
 
     async def _end_scripts(self) -> None:
+        """End all of them, and give a connection that has just been accepted time to get its own.
+
+        What asyncio closes has its end some turns of the loop later, too.
+        """
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
