@@ -42,11 +42,14 @@ _IMAGE: Final = "postgres:13-alpine"
 _ENGINE_TIMEOUT_S: Final = 2
 _START_TIMEOUT_S: Final = 20
 _STOP_TIMEOUT_S: Final = 10
+#: For the data and the log of changes of several servers.
+_ROOM_BYTES: Final = 2 * 2**30
 _SETTINGS: Final = {
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "off",
     "shared_buffers": "32MB",
+    "max_wal_size": "128MB",
     "timezone": "UTC",
 }
 _TEMPLATE: Final = "pbxapi_template"
@@ -126,13 +129,24 @@ class Database:
             await connection.close()
 
 
+def _memory() -> str | None:
+    """A folder in memory, if there is room; None for the usual one.
+
+    A new database is some 300 files: 25 ms there, of which the processor works 2, instead of 220
+    and 200 on a disk.
+    """
+    folder = "/dev/shm"
+    has_room = os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > _ROOM_BYTES
+    return folder if has_room else None
+
+
 class LocalServer(PostgresServer):
     """A private server of the programs in `binaries`; runs as postgres where we are root."""
 
     def __init__(self, binaries: Path, port: int) -> None:
         self.port = port
         self._binaries = binaries
-        self._folder = Path(tempfile.mkdtemp(prefix="pbxapi-postgres-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="pbxapi-postgres-", dir=_memory()))
         self._data = self._folder / "data"
         self._child: ChildProcess | None = None
         self._as_postgres: tuple[str, ...] = ()
