@@ -99,6 +99,15 @@ async def serve(connection: Connection) -> None:
             connection.answer(ping, "Ping: Pong", "Timestamp: 1795461508.123456")
 
 
+async def refuse(connection: Connection) -> None:
+    """Refuse the login; a client may leave in the middle of it, since the test is over."""
+    with suppress(asyncio.IncompleteReadError, ConnectionError):
+        connection.greet()
+        connection.answer(await connection.action("Challenge"), "Challenge: 1")
+        login = await connection.action("Login")
+        connection.answer(login, "Message: Authentication failed", response="Error")
+
+
 async def is_connected(manager: AmiManager) -> None:
     await eventually(lambda: manager.connected, within_s=2, what="the session is open")
 
@@ -151,15 +160,8 @@ async def test_the_bound_of_the_delays_is_that_of_the_failure(
 
     monkeypatch.setattr(manager_module, "backoff", spy)
 
-    async def script(connection: Connection) -> None:
-        connection.greet()
-        challenge = await connection.action("Challenge")
-        connection.answer(challenge, "Challenge: 1")
-        login = await connection.action("Login")
-        connection.answer(login, "Message: Authentication failed", response="Error")
-
     with capture_logs():
-        async with managed(script) as (_, _, server):
+        async with managed(refuse) as (_, _, server):
             await eventually(lambda: len(server.connections) > 3, within_s=2, what="attempts")
     assert bounds == [MAX_DELAY_S, MAX_DELAY_LOGIN_S]
 
@@ -364,14 +366,8 @@ async def test_the_listener_hears_of_everything_in_order() -> None:
 
 
 async def test_a_refused_login_is_no_session() -> None:
-    async def script(connection: Connection) -> None:
-        connection.greet()
-        connection.answer(await connection.action("Challenge"), "Challenge: 1")
-        login = await connection.action("Login")
-        connection.answer(login, "Message: Authentication failed", response="Error")
-
     with capture_logs() as logs:
-        async with managed(script) as (manager, calls, server):
+        async with managed(refuse) as (manager, calls, server):
             await eventually(lambda: len(server.connections) > 3, within_s=2, what="attempts")
             assert not manager.connected
             assert calls.told == []
@@ -390,13 +386,7 @@ async def test_it_recovers_from_a_refused_login() -> None:
     attempts = itertools.count()
 
     async def script(connection: Connection) -> None:
-        if next(attempts) < 2:
-            connection.greet()
-            connection.answer(await connection.action("Challenge"), "Challenge: 1")
-            login = await connection.action("Login")
-            connection.answer(login, "Message: Authentication failed", response="Error")
-        else:
-            await serve(connection)
+        await (refuse if next(attempts) < 2 else serve)(connection)
 
     with capture_logs() as logs:
         async with managed(script) as (manager, _, _):
