@@ -205,6 +205,7 @@ async def test_a_dsn_that_cannot_be_read_is_not_quoted(dsn: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("postgres_template")  # made the roles
 async def test_who_may_not_create_roles_is_told_so_and_the_schema_is_there(
     empty_database: Database,
 ) -> None:
