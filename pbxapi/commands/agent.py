@@ -8,19 +8,12 @@ knows of a new PIN within half a minute.
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
-from pbxapi import log
 from pbxapi.access.passwords import hash_password
+from pbxapi.commands.operators_directory import directory_to_write
 from pbxapi.commands.secret_input import read_secret
-from pbxapi.config_reading import load
 from pbxapi.directory.pool import Directory
-from pbxapi.errors import DatabaseUnavailable, UsageError
-
-_TO_DO: Final = (
-    "see whether PostgreSQL runs and what `pbxapi db status` says; the role needs to be one that"
-    " may write agents"
-)
+from pbxapi.errors import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,13 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Do the task; exit code 0."""
-    config = load(args.config, environ, require_ami_secret=False)
-    log.configure("critical", "console")  # failures are told in one line, not in the daemon's way
-    async with Directory(config.database.dsn) as directory:
-        try:
-            await _set_pin(directory, args.number)
-        except DatabaseUnavailable as error:
-            raise UsageError(f"database: {error}; {_TO_DO}") from error
+    async with directory_to_write("agents", args.config, environ) as directory:
+        await _set_pin(directory, args.number)
     return 0
 
 

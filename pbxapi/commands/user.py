@@ -12,19 +12,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from pbxapi import log
 from pbxapi.access.credentials import MAX_CREDENTIAL_CHARS, is_credential
 from pbxapi.access.passwords import hash_password
 from pbxapi.access.users import PERMISSIONS, Row
+from pbxapi.commands.operators_directory import directory_to_write
 from pbxapi.commands.secret_input import read_secret
-from pbxapi.config_reading import load
 from pbxapi.directory.pool import Directory
-from pbxapi.errors import DatabaseUnavailable, UsageError
+from pbxapi.errors import UsageError
 
-_TO_DO: Final = (
-    "see whether PostgreSQL runs and what `pbxapi db status` says; the role needs to be one that"
-    " may write api_users"
-)
 _HEADINGS: Final = ("NAME", "STATE", "PERMISSIONS", "NETWORKS")
 
 
@@ -82,13 +77,8 @@ async def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Do the task; exit code 0."""
     if args.task == "set" and args.allow is None and args.network is None:
         args.bad_usage("nothing to change: give --allow, --network or --anywhere")
-    config = load(args.config, environ, require_ami_secret=False)
-    log.configure("critical", "console")  # failures are told in one line, not in the daemon's way
-    async with Directory(config.database.dsn) as directory:
-        try:
-            await _TASKS[args.task](directory, args)
-        except DatabaseUnavailable as error:
-            raise UsageError(f"database: {error}; {_TO_DO}") from error
+    async with directory_to_write("api_users", args.config, environ) as directory:
+        await _TASKS[args.task](directory, args)
     return 0
 
 
