@@ -70,6 +70,11 @@ class Listener(Protocol):
         """Asterisk may not agree with the directory about these agents."""
 
 
+def _seat(line: Line) -> str:
+    """The interface of who sits at a line, for comparison."""
+    return key_of(interface(line.internal_num, line.dialplan_id))
+
+
 class AgentDesk:
     """Logs agents in and out, pauses them, and assigns queues to them.
 
@@ -106,9 +111,8 @@ class AgentDesk:
     async def _at(self, line: Line) -> frozenset[int]:
         """Ids of the agents who are logged in from a line, and of those whom Asterisk has there."""
         sitting = await self._agents.at_line(line.id)
-        where = key_of(interface(line.internal_num, line.dialplan_id))
-        members = self._picture.members()
-        names = {each.name for each in members if key_of(each.interface) == where and is_ours(each)}
+        seat, members = _seat(line), self._picture.members()
+        names = {each.name for each in members if key_of(each.interface) == seat and is_ours(each)}
         left = [await self._agents.by_name(name) for name in sorted(names)]
         return sitting | {agent.id for agent in left if agent is not None}
 
@@ -125,14 +129,14 @@ class AgentDesk:
         account = line.accounts[0]
         paused = agent.login is not None and agent.login.paused
         login = Login(line.id, line.internal_num, line.dialplan_id, account, paused)
-        here = key_of(interface(line.internal_num, line.dialplan_id))
+        seat = _seat(line)
         stays_elsewhere = {other.name for other in found.values() if other.id not in displaced}
         changes = difference(
             places(replace(agent, login=login)),
             [
                 member
                 for member in self._picture.members()
-                if member.name not in stays_elsewhere or key_of(member.interface) == here
+                if member.name not in stays_elsewhere or key_of(member.interface) == seat
             ],
             {agent.name, *(other.name for other in found.values())},
         )
